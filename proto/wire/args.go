@@ -1,0 +1,46 @@
+package wire
+
+// maxArgs is one more than any verb of the client dialect takes.
+const maxArgs = 5
+
+// args are the tokens of an argument; n counts up to maxArgs, which means too many.
+type args struct {
+	tok [maxArgs][]byte
+	n   int
+}
+
+// split cuts arg at runs of SP and TAB.
+func (a *args) split(arg []byte) {
+	a.n = 0
+	for i := 0; i < len(arg) && a.n < maxArgs; {
+		if isBlank(arg[i]) {
+			i++
+			continue
+		}
+		start := i
+		for i < len(arg) && !isBlank(arg[i]) {
+			i++
+		}
+		a.tok[a.n] = arg[start:i:i]
+		a.n++
+	}
+}
+
+// maxSizeDigits is the length of the largest size, 999999999.
+const maxSizeDigits = 9
+
+// parseSize reads 1 to 9 decimal digits; anything else gives -1.
+func parseSize(b []byte) int {
+	if len(b) == 0 || len(b) > maxSizeDigits {
+		return -1
+	}
+	n := 0
+	for _, c := range b {
+		c -= '0'
+		if c > 9 {
+			return -1
+		}
+		n = n*10 + int(c)
+	}
+	return n
+}
