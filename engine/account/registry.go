@@ -1,0 +1,167 @@
+package account
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"ramjet/engine/config"
+)
+
+// Registry holds the accounts of a server. Prepare and its commit are for the control goroutine;
+// everything else may be called on any goroutine.
+type Registry struct{ t atomic.Pointer[table] }
+
+// table is one immutable set of accounts.
+type table struct {
+	live   []*Account // by id, configured now
+	all    []*Account // index = id; also accounts that a reload removed
+	byName map[string]*Account
+	global *Account
+	system *Account
+}
+
+// NewRegistry builds the accounts of opts.
+func NewRegistry(opts *config.Options) (*Registry, error) {
+	r := &Registry{}
+	r.t.Store(&table{})
+	commit, err := r.Prepare(opts)
+	if err != nil {
+		return nil, err
+	}
+	commit()
+	return r, nil
+}
+
+// Lookup returns the account called name, nil when there is none.
+func (r *Registry) Lookup(name string) *Account { return r.t.Load().byName[name] }
+
+// ByID returns the account with the id of its Ref, also when a reload has removed it meanwhile: its
+// last connections may still be closing. nil when there never was one.
+func (r *Registry) ByID(id uint32) *Account {
+	if t := r.t.Load(); int64(id) < int64(len(t.all)) {
+		return t.all[id]
+	}
+	return nil
+}
+
+// Global returns `$G`.
+func (r *Registry) Global() *Account { return r.t.Load().global }
+
+// System returns the system account, nil when there is none.
+func (r *Registry) System() *Account { return r.t.Load().system }
+
+// Len returns the number of accounts.
+func (r *Registry) Len() int { return len(r.t.Load().live) }
+
+// Range calls fn for each account in order of creation until it returns false. It walks the set as
+// it was when called.
+func (r *Registry) Range(fn func(*Account) bool) {
+	for _, a := range r.t.Load().live {
+		if !fn(a) {
+			return
+		}
+	}
+}
+
+// Prepare computes what Commit will do for opts: nothing visible changes until commit is called.
+// An account that stays, or that comes back after an earlier reload removed it, keeps its identity:
+// pointer, id, index and connection counts. commit cannot fail; call it before the next Prepare, or
+// never.
+func (r *Registry) Prepare(opts *config.Options) (commit func(), err error) {
+	old := r.t.Load()
+	b := &builder{old: old, snaps: make(map[*Account]*Snapshot),
+		next: &table{all: old.all[:len(old.all):len(old.all)], byName: make(map[string]*Account)}}
+	if err := b.build(opts); err != nil {
+		return nil, err
+	}
+	return func() {
+		for a, s := range b.snaps {
+			a.snap.Store(s)
+		}
+		r.t.Store(b.next)
+	}, nil
+}
+
+// builder makes the next table.
+type builder struct {
+	old, next *table
+	snaps     map[*Account]*Snapshot
+}
+
+func (b *builder) build(opts *config.Options) error {
+	sys := systemName(opts)
+	var err error
+	if b.next.global, err = b.add(opts, Global, nil, opts.Mappings, sys == Global); err != nil {
+		return err
+	}
+	for _, c := range opts.Accounts {
+		if c.Name == Global {
+			return fmt.Errorf("%q is a Reserved Account", Global)
+		}
+		if b.next.byName[c.Name] != nil {
+			return fmt.Errorf("Duplicate Account Entry: %s", c.Name)
+		}
+		if _, err := b.add(opts, c.Name, c, c.Mappings, sys == c.Name); err != nil {
+			return err
+		}
+	}
+	if sys == "" {
+		return nil
+	}
+	if b.next.system = b.next.byName[sys]; b.next.system == nil {
+		if sys != System {
+			return errors.New("error resolving system account: account missing")
+		}
+		b.next.system, err = b.add(opts, System, nil, nil, true)
+	}
+	return err
+}
+
+// systemName returns the name of the system account of opts, "" for none.
+func systemName(opts *config.Options) string {
+	switch {
+	case opts.SystemAccount != "":
+		return opts.SystemAccount
+	case opts.NoSystemAccount:
+		return ""
+	}
+	return System
+}
+
+// add puts the account called name into the next table, with its next snapshot.
+func (b *builder) add(opts *config.Options, name string, c *config.Account, maps []*config.Mapping, system bool) (*Account, error) {
+	s := &Snapshot{Limits: limitsOf(c), System: system}
+	if c != nil {
+		s.DefaultPerms = c.DefaultPerms
+	}
+	var err error
+	if s.Map, err = compileMappings(maps, opts); err != nil {
+		return nil, fmt.Errorf("account %q: %w", name, err)
+	}
+	a := b.known(name)
+	if a == nil {
+		a = newAccount(uint32(len(b.next.all)), name)
+		a.snap.Store(s)
+		b.next.all = append(b.next.all, a)
+	}
+	b.snaps[a] = s
+	b.next.live = append(b.next.live, a)
+	b.next.byName[name] = a
+	return a, nil
+}
+
+// known returns the account of that name that exists, or existed before an earlier reload: so that
+// repeated reloads cost no more than the distinct names ever used, and a connection of a removed
+// account meets its own account when it comes back.
+func (b *builder) known(name string) *Account {
+	if a := b.old.byName[name]; a != nil {
+		return a
+	}
+	for _, a := range b.old.all {
+		if a.Name() == name {
+			return a
+		}
+	}
+	return nil
+}

@@ -1,0 +1,27 @@
+package account
+
+import "ramjet/engine/config"
+
+// Snapshot is the immutable part that a reload replaces.
+type Snapshot struct {
+	// Limits: -1 none.
+	Limits       config.AccountLimits
+	DefaultPerms *config.Permissions
+	// Map returns the mapped subject of a message published by a client or leafnode (auth.md section
+	// 4): ok false drops it; out aliases in when nothing maps. rnd chooses among weighted
+	// destinations. nil Map = no mappings.
+	Map    func(in, scratch []byte, rnd uint64) (out []byte, mapped, ok bool)
+	System bool
+}
+
+var unlimited = config.AccountLimits{MaxConn: -1, MaxSubs: -1, MaxPayload: -1, MaxLeafs: -1}
+
+// limitsOf returns the limits of a configured account. A block that was never filled (all zero, as in
+// an Options value made by a program) means none: what a configuration file leaves out is -1, so an
+// explicit zero is always among other values.
+func limitsOf(c *config.Account) config.AccountLimits {
+	if c == nil || c.Limits == (config.AccountLimits{}) {
+		return unlimited
+	}
+	return c.Limits
+}
