@@ -1,0 +1,127 @@
+package client
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"sync/atomic"
+	"time"
+
+	"ramjet/engine"
+	"ramjet/engine/auth"
+	"ramjet/engine/link"
+	"ramjet/engine/netio"
+	"ramjet/proto/wire"
+)
+
+// nonceBytes is the raw length of a nonce; it is sent as 15 characters of base64.
+const nonceBytes = 11
+
+// newNonce returns what the client has to sign.
+func newNonce() string {
+	var b [nonceBytes]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// authWait hands a result from wherever the authenticator finished to the loop. Whoever moves state
+// second delivers: the authenticator before Begin returned (the loop then takes the result at
+// once), or later (it posts).
+type authWait struct {
+	state atomic.Uint32 // 0 running, 1 result there, 2 the loop waits
+	res   auth.Result
+}
+
+// authAnonymous authenticates a client that sent an operation before CONNECT as the no_auth_user.
+func (p *Client) authAnonymous() error {
+	if p.noAuthUser() == "" {
+		return p.deny(auth.Result{Reason: netio.ReasonAuthFailure, Log: "authentication error"})
+	}
+	req := &auth.Request{
+		Kind: engine.Client, ConnType: p.Type(), Listener: p.listener,
+		Nonce: p.nonce, TLS: p.Net().TLS(), Remote: p.Net().RemoteAddr(), NoAuthUser: true,
+	}
+	req.Connect = wire.DefaultConnect()
+	return p.authenticate(req, link.ErrRetry)
+}
+
+// authenticate asks the authenticator about req. pending is what OnOp returns while the answer is
+// awaited: no operation of the connection is handled before, so that their order holds.
+func (p *Client) authenticate(req *auth.Request, pending error) error {
+	p.gen++
+	gen := p.gen
+	p.req = req
+	w := &authWait{}
+	loop := p.Net().Loop()
+	p.svc.env.Auth().Begin(req, p.svc.env.Group.Pool(), func(r auth.Result) {
+		w.res = r
+		if !w.state.CompareAndSwap(0, 1) {
+			loop.Post(func() { p.authenticated(gen, w.res) })
+		}
+	})
+	if w.state.CompareAndSwap(0, 2) {
+		return pending
+	}
+	return p.decide(w.res)
+}
+
+// authenticated receives an answer that came later. Loop.
+func (p *Client) authenticated(gen uint32, r auth.Result) {
+	if gen != p.gen || p.Closing() {
+		return
+	}
+	if p.decide(r) == nil {
+		p.Resume()
+	}
+}
+
+// decide acts on an answer.
+func (p *Client) decide(r auth.Result) error {
+	if r.User == nil {
+		return p.deny(r)
+	}
+	if err := p.accept(r.User); err != nil {
+		return err
+	}
+	if p.mode&verbose != 0 && !p.req.NoAuthUser {
+		p.sendOK()
+	}
+	return nil
+}
+
+// deny closes a client that is not let in.
+func (p *Client) deny(r auth.Result) error {
+	if r.Log == "" {
+		r.Log = "authentication error"
+	}
+	if r.Reason == netio.ReasonUnknown {
+		r.Reason = netio.ReasonAuthFailure
+	}
+	p.Logf(engine.Error, "RJ-C007", "%s", r.Log)
+	p.svc.env.Events.AuthFailed(&p.Conn, r.Log)
+	p.CloseErr(wire.TextAuthorizationViolation, r.Reason)
+	return link.ErrClosed
+}
+
+// armExpiry starts the timer that ends the session of a user with a deadline; it replaces the
+// authentication timeout.
+func (p *Client) armExpiry(u *auth.User) {
+	p.Net().StopTimer(link.TimerAuth)
+	if u.Expires.IsZero() {
+		return
+	}
+	p.Net().SetTimer(link.TimerAuth, max(0, u.Expires.Sub(p.svc.env.Clock.Now())))
+}
+
+// expire closes a client whose user's time is over.
+func (p *Client) expire() {
+	u := p.User()
+	if u == nil || u.Expires.IsZero() {
+		return
+	}
+	if left := u.Expires.Sub(p.svc.env.Clock.Now()); left > time.Millisecond {
+		p.Net().SetTimer(link.TimerAuth, left)
+		return
+	}
+	p.Logf(engine.Debug, "", "User Authentication Expired")
+	p.CloseErr(wire.TextUserExpired, netio.ReasonAuthExpired)
+}

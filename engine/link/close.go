@@ -1,0 +1,129 @@
+package link
+
+import (
+	"strings"
+
+	"ramjet/engine"
+	"ramjet/engine/netio"
+	"ramjet/proto/wire"
+)
+
+// SendErr queues -ERR 'text'; the connection stays. Loop.
+func (c *Conn) SendErr(text string) {
+	var b [256]byte
+	c.Send(wire.AppendErr(b[:0], text))
+	if c.lane.Trace {
+		c.Logf(engine.Trace, "", "->> [-ERR %s]", text)
+	}
+}
+
+// CloseErr sends -ERR 'text' (none for "") and closes with reason r once it is written. Nothing is
+// delivered or read after it. Loop.
+func (c *Conn) CloseErr(text string, r netio.Reason) {
+	if c.state == closing {
+		return
+	}
+	if text != "" {
+		c.SendErr(text)
+	}
+	c.state = closing
+	c.flags.Or(flagClosed)
+	c.nc.CloseAfterFlush(r)
+}
+
+// Kill closes as soon as possible, dropping what is queued. Any goroutine.
+func (c *Conn) Kill(r netio.Reason) {
+	c.flags.Or(flagClosed)
+	c.nc.Abort(r)
+}
+
+// Closing reports whether the connection has begun to close. Loop.
+func (c *Conn) Closing() bool { return c.state == closing }
+
+// parseError closes for what wire.Next refused. data is what it looked at.
+func (c *Conn) parseError(e *wire.Error, data []byte) {
+	r := netio.ReasonProtocolViolation
+	switch e.Code {
+	case wire.ErrControlLine:
+		r = netio.ReasonMaxControlLine
+	case wire.ErrMaxPayload:
+		r = netio.ReasonMaxPayload
+	case wire.ErrAuth:
+		r = netio.ReasonAuthFailure
+		c.env.Events.AuthFailed(c, "authentication error")
+	}
+	detail := e.Detail
+	if detail == "" {
+		detail = e.Text
+	}
+	c.Logf(engine.Error, "RJ-L002", "%s", detail)
+	c.CloseErr(e.Text, r)
+}
+
+// OnClose implements netio.Handler: the last event of a connection.
+func (c *Conn) OnClose(_ *netio.Conn, r netio.Reason) {
+	c.state = closing
+	f := c.flags.Or(flagClosed)
+	c.lane.Now = c.nc.Loop().Now()
+	c.dropPart()
+	c.noteSlow(r)
+	c.wakeStalled()
+	if f&flagRegistered != 0 {
+		c.env.Registry.remove(c, r, c.env.Clock.Now())
+	}
+	c.ClearSubs()
+	if f&flagAttached != 0 {
+		c.flags.And(^flagAttached)
+		if a := c.Account(); a != nil {
+			a.Detach(c.kind)
+		}
+	}
+	c.replies.Store(nil)
+	c.Logf(engine.Debug, "", "%s connection closed: %s", c.kind, r)
+	c.env.Events.Disconnected(c, r)
+	c.proto.OnPeerClose(r)
+}
+
+// noteSlow counts and logs a slow consumer.
+func (c *Conn) noteSlow(r netio.Reason) {
+	o := c.env.Options()
+	switch r {
+	case netio.ReasonSlowPending:
+		c.Logf(engine.Info, "", "Slow Consumer Detected: MaxPending of %d Exceeded", o.MaxPending)
+	case netio.ReasonSlowDeadline:
+		c.Logf(engine.Info, "", "Slow Consumer Detected: WriteDeadline of %v exceeded with %d total bytes.",
+			o.WriteDeadline, c.out.Pending())
+	default:
+		return
+	}
+	c.env.shared.slow[c.kind].Add(1)
+	c.env.Events.SlowConsumer(c, r)
+}
+
+// Attach counts the connection in the account of its identity; false when the account is full. Loop.
+func (c *Conn) Attach() bool {
+	if c.flags.Load()&flagAttached != 0 {
+		return true
+	}
+	if !c.Account().Attach(c.kind) {
+		return false
+	}
+	c.flags.Or(flagAttached)
+	return true
+}
+
+// Detach counts the connection out of its account, before the identity changes. Loop.
+func (c *Conn) Detach() {
+	if c.flags.Load()&flagAttached != 0 {
+		c.flags.And(^flagAttached)
+		c.Account().Detach(c.kind)
+	}
+}
+
+// Quote cuts s for a log line and makes it printable.
+func Quote(s string) string {
+	if len(s) > 128 {
+		s = s[:128]
+	}
+	return strings.ToValidUTF8(s, "?")
+}

@@ -1,0 +1,54 @@
+package link
+
+import (
+	"errors"
+
+	"ramjet/engine"
+	"ramjet/engine/interest"
+	"ramjet/engine/netio"
+	"ramjet/proto/sysapi"
+	"ramjet/proto/wire"
+)
+
+// Protocol is what a connection kind implements; called on the owning loop except Describe.
+type Protocol interface {
+	// OnOpen: enrolled and registered, nothing read yet.
+	OnOpen()
+	// OnSecured: the TLS handshake finished.
+	OnSecured()
+	// OnOp handles one operation; op and its slices are borrowed. nil continues; ErrHold and ErrRetry
+	// suspend the feed until Conn.Resume; any other error ends it (the protocol has closed the
+	// connection, or the feed does, with reason Protocol Violation).
+	OnOp(op *wire.Op) error
+	// OnTimer: a timer of the protocol fired (link handles TimerPing and TimerStall itself).
+	OnTimer(id uint8)
+	// OnPeerClose: the connection is closed; last call.
+	OnPeerClose(r netio.Reason)
+	// Describe adds what only the kind knows to a monitoring entry; any goroutine, from atomics and
+	// immutable values only.
+	Describe(*sysapi.ConnInfo)
+}
+
+// Appender is implemented by protocols whose messages are not MSG and HMSG lines. Append appends m
+// for s to dst; pure, any goroutine. size is what counts as bytes out.
+type Appender interface {
+	Append(dst []byte, m *engine.Msg, s *interest.Sub) (out []byte, size int)
+}
+
+// Suspension of the feed, returned by Protocol.OnOp.
+var (
+	// ErrHold: the operation was handled; the bytes after it wait for Resume.
+	ErrHold = errors.New("link: hold after the operation")
+	// ErrRetry: the operation was not handled; it is decoded again after Resume.
+	ErrRetry = errors.New("link: hold before the operation")
+	// ErrClosed: the protocol has closed the connection.
+	ErrClosed = errors.New("link: connection closed by the protocol")
+)
+
+// Timers of a connection.
+const (
+	TimerPing  uint8 = iota // link
+	TimerStall              // link
+	TimerAuth               // protocol: authentication timeout, then expiry
+	TimerUser               // protocol
+)

@@ -1,0 +1,140 @@
+package link
+
+import (
+	"sync"
+	"time"
+
+	"ramjet/engine"
+	"ramjet/engine/interest"
+	"ramjet/engine/netio"
+)
+
+// Bounds of a stall (reference/protocol.md, section 10): per slow target, and in all per read.
+const (
+	stallEach = 2 * time.Millisecond
+	stallFull = 5 * time.Millisecond
+	stallMost = 10 * time.Millisecond
+	// stallLogEvery limits the warning about stalled producers, per connection.
+	stallLogEvery = int64(time.Second)
+)
+
+// stallState is the pause of a producer whose targets do not keep up; allocated at its first stall. Loop.
+type stallState struct {
+	on     bool
+	since  int64 // start of the pause, unix nanoseconds
+	wait   int   // targets still above their soft limit
+	gen    uint32
+	logged int64
+	total  int64 // nanoseconds since the last log line
+}
+
+// drainList is who waits for a connection's queue to fall below its soft limit; mu is a leaf.
+type drainList struct {
+	mu      sync.Mutex
+	waiting []drainWaiter
+}
+
+type drainWaiter struct {
+	c   *Conn
+	gen uint32
+}
+
+// StallFor stops reading from c until the slow targets have drained, for a bounded time. Loop, after
+// an operation whose deliveries answered OverSoft.
+func (c *Conn) StallFor(targets []interest.Sink) {
+	if c.state != feeding {
+		return
+	}
+	s := c.stall
+	if s == nil {
+		s = &stallState{}
+		c.stall = s
+	}
+	if s.on {
+		return
+	}
+	s.gen++
+	s.wait = 0
+	var d time.Duration
+	for _, t := range targets {
+		q, ok := t.(*Conn)
+		if !ok || q == c || q.kind != engine.Client || !q.waitDrain(c, s.gen) {
+			continue
+		}
+		s.wait++
+		d += stallEach
+		if soft, hard := q.pendingLimits(); hard > soft && q.out.Pending() >= hard {
+			d += stallFull - stallEach
+		}
+	}
+	if s.wait == 0 {
+		return
+	}
+	s.on, s.since = true, c.env.Clock.Now().UnixNano()
+	c.stats.stalls.Add(1)
+	c.env.shared.stalled.Add(1)
+	c.nc.PauseRead()
+	c.nc.SetTimer(TimerStall, min(d, stallMost))
+}
+
+// waitDrain registers w to be told when c has drained; false when it already has.
+func (c *Conn) waitDrain(w *Conn, gen uint32) bool {
+	l := c.drain.Load()
+	if l == nil {
+		l = &drainList{}
+		if !c.drain.CompareAndSwap(nil, l) {
+			l = c.drain.Load()
+		}
+	}
+	l.mu.Lock()
+	l.waiting = append(l.waiting, drainWaiter{w, gen})
+	l.mu.Unlock()
+	// Checked after registering: a drain that happened before is seen here, a later one finds us.
+	return c.out.Slow()
+}
+
+// OnDrain implements netio.Handler: producers that wait for this connection continue.
+func (c *Conn) OnDrain(*netio.Conn) { c.wakeStalled() }
+
+// wakeStalled tells everybody who waits for the queue of c.
+func (c *Conn) wakeStalled() {
+	l := c.drain.Load()
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	w := l.waiting
+	l.waiting = nil
+	l.mu.Unlock()
+	for _, x := range w {
+		x.c.nc.Loop().Post(func() { x.c.targetDrained(x.gen) })
+	}
+}
+
+// targetDrained counts down the targets of the stall gen. Loop.
+func (c *Conn) targetDrained(gen uint32) {
+	s := c.stall
+	if s == nil || !s.on || s.gen != gen {
+		return
+	}
+	if s.wait--; s.wait <= 0 {
+		c.nc.StopTimer(TimerStall)
+		c.endStall()
+	}
+}
+
+// endStall reads from c again. Loop.
+func (c *Conn) endStall() {
+	s := c.stall
+	if s == nil || !s.on {
+		return
+	}
+	s.on = false
+	now := c.env.Clock.Now().UnixNano()
+	s.total += now - s.since
+	if now-s.logged >= stallLogEvery {
+		c.Logf(engine.Warn, "RJ-L001", "Producer was stalled for a total of %v", time.Duration(s.total).Round(time.Microsecond))
+		s.logged, s.total = now, 0
+	}
+	c.nc.ResumeRead()
+}
