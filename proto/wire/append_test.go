@@ -112,7 +112,7 @@ func checkInfo(t *testing.T, in Info) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	var op Op
-	n, _, perr := Next(got[1:], &Limits{}, &op)
+	n, _, perr := Next(got[1:], &Limits{MaxControlLine: 1 << 26}, &op)
 	if perr != nil || n != len(got)-1 || op.Kind != OpInfo {
 		t.Fatalf("does not decode: %v", perr)
 	}

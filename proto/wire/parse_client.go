@@ -1,15 +1,17 @@
 package wire
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // fastPub decodes the common form of a publish: single spaces, CRLF, everything there, nothing wrong.
 // 0 means that the general path has to look at it.
 //
-// It scans by hand, byte by byte: subjects are short, and one pass that ends at the first byte not
-// above space beats searching for the line end and splitting afterwards.
+// It scans by hand: one pass that ends at the first byte not above space, eight bytes at a time, beats
+// searching for the line end and splitting afterwards.
 func fastPub(buf []byte, lim *Limits, op *Op) int {
-	i := 4
-	for i < len(buf) && buf[i] > ' ' {
-		i++
-	}
+	i := tokenEnd(buf, 4)
 	if i == 4 || i >= len(buf) || buf[i] != ' ' {
 		return 0
 	}
@@ -21,9 +23,7 @@ func fastPub(buf []byte, lim *Limits, op *Op) int {
 		return 0
 	}
 	if buf[j] != '\r' {
-		for j < len(buf) && buf[j] > ' ' {
-			j++
-		}
+		j = tokenEnd(buf, j)
 		if j == i || j >= len(buf) || buf[j] != ' ' {
 			return 0
 		}
@@ -48,6 +48,27 @@ func fastPub(buf []byte, lim *Limits, op *Op) int {
 	op.Payload = buf[start:end:end]
 	op.Line = buf[:j:j]
 	return end + 2
+}
+
+const (
+	ones = 0x0101010101010101
+	tops = 0x8080808080808080
+)
+
+// tokenEnd returns the index of the first byte at or after i that is not above space, or len(buf).
+func tokenEnd(buf []byte, i int) int {
+	for i+8 <= len(buf) {
+		x := binary.LittleEndian.Uint64(buf[i:])
+		// The top bit of each byte below 0x21; a borrow can only spoil bytes after the first such.
+		if m := (x - ones*(' '+1)) &^ x & tops; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
+	for i < len(buf) && buf[i] > ' ' {
+		i++
+	}
+	return i
 }
 
 // scanSize reads digits from i on; j is the first byte that is none. The value is right for up to 18

@@ -381,3 +381,27 @@ func BenchmarkNext(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) { benchNext(b, c.in) })
 	}
 }
+
+// TestTokenEnd compares with the byte loop for every byte value at every offset.
+func TestTokenEnd(t *testing.T) {
+	for n := range 20 {
+		for at := range n {
+			for c := range 256 {
+				b := bytes.Repeat([]byte{0x80}, n)
+				b[at] = byte(c)
+				if at+1 < n {
+					b[at+1] = ' '
+				}
+				for from := range n + 1 {
+					want := from
+					for want < n && b[want] > ' ' {
+						want++
+					}
+					if got := tokenEnd(b, from); got != want {
+						t.Fatalf("%q from %d: %d, want %d", b, from, got, want)
+					}
+				}
+			}
+		}
+	}
+}
