@@ -1,0 +1,236 @@
+package journal
+
+import "ramjet/store"
+
+// batch is what is appended while the committer writes and syncs the one before.
+type batch struct {
+	extents []extent
+	recs    []placed // every record, for a rewrite to another file
+	own     []func()
+	waiters []waiter
+	bytes   int64
+	queued  int64  // what Append counted
+	records uint64 // since the last commit record
+
+	chunk []byte // arena being filled: headers and copied payloads
+	start int    // first byte of chunk that is in no buffer of the last extent
+	used  [][]byte
+	ready [][]byte // arenas to reuse
+}
+
+// extent is the part of a batch that goes to one file.
+type extent struct {
+	file *file
+	pos  Pos
+	bufs [][]byte
+	n    int64
+}
+
+// placed is an encoded record.
+type placed struct {
+	pos     Pos
+	header  []byte // in an arena
+	payload []byte
+	own     bool // payload is by reference
+}
+
+type waiter struct {
+	policy store.SyncPolicy
+	done   func(error)
+}
+
+const (
+	arenaSize   = 64 << 10
+	maxKept     = 16 // arenas kept for reuse
+	essentialOK = 1 << 20
+)
+
+func (b *batch) empty() bool { return len(b.recs) == 0 && len(b.waiters) == 0 }
+
+// reset makes the batch ready for reuse.
+func (b *batch) reset() {
+	clear(b.recs)
+	clear(b.own)
+	clear(b.waiters)
+	clear(b.extents)
+	ready := append(b.ready, b.used...)
+	if b.chunk != nil {
+		ready = append(ready, b.chunk)
+	}
+	keep := ready[:0]
+	for _, a := range ready {
+		if cap(a) == arenaSize && len(keep) < maxKept {
+			keep = append(keep, a[:0])
+		}
+	}
+	*b = batch{extents: b.extents[:0], recs: b.recs[:0], own: b.own[:0], waiters: b.waiters[:0], used: b.used[:0], ready: keep}
+}
+
+// room makes sure that n bytes fit into the arena without moving it.
+func (b *batch) room(n int) {
+	if cap(b.chunk)-len(b.chunk) >= n {
+		return
+	}
+	b.flushChunk()
+	if b.chunk != nil {
+		b.used = append(b.used, b.chunk)
+	}
+	b.start = 0
+	if k := len(b.ready); k > 0 && n <= arenaSize {
+		b.chunk, b.ready = b.ready[k-1][:0], b.ready[:k-1]
+		return
+	}
+	b.chunk = make([]byte, 0, max(n, arenaSize))
+}
+
+// flushChunk moves what the arena collected into the last extent.
+func (b *batch) flushChunk() {
+	if b.start == len(b.chunk) {
+		return
+	}
+	e := &b.extents[len(b.extents)-1]
+	e.bufs = append(e.bufs, b.chunk[b.start:len(b.chunk):len(b.chunk)])
+	b.start = len(b.chunk)
+}
+
+// put encodes r at pos of f.
+func (b *batch) put(f *file, pos Pos, r *Record) {
+	if len(b.extents) == 0 || b.extents[len(b.extents)-1].file != f {
+		b.flushChunk()
+		b.extents = append(b.extents, extent{file: f, pos: pos})
+	}
+	total := int(size(len(r.Payload)))
+	byRef := r.Own != nil && len(r.Payload) >= byRefSize
+	if byRef {
+		b.room(headerLen + align)
+	} else {
+		b.room(total)
+	}
+	at := len(b.chunk)
+	b.chunk = b.chunk[:at+headerLen]
+	header := b.chunk[at:]
+	clear(header)
+	payload := r.Payload
+	if byRef {
+		b.flushChunk()
+		e := &b.extents[len(b.extents)-1]
+		e.bufs = append(e.bufs, payload)
+	} else {
+		b.chunk = append(b.chunk, r.Payload...)
+		payload = b.chunk[at+headerLen:]
+	}
+	for pad := total - headerLen - len(r.Payload); pad > 0; pad-- {
+		b.chunk = append(b.chunk, 0)
+	}
+	putHeader(header, f.salt, pos, r)
+	b.recs = append(b.recs, placed{pos, header, payload, byRef})
+	b.extents[len(b.extents)-1].n += int64(total)
+	b.bytes += int64(total)
+	b.records++
+}
+
+// Append queues records and returns the position after the last. They are written in order with those of other callers;
+// Submit says when they are safe. On error none of them was queued. Any goroutine; never blocks on the disk.
+func (l *Log) Append(recs ...Record) (Pos, error) {
+	var total int64
+	essential := true
+	for i := range recs {
+		if len(recs[i].Payload) > l.MaxPayload() {
+			return 0, ErrTooLarge
+		}
+		total += size(len(recs[i].Payload))
+		essential = essential && recs[i].Essential
+	}
+	l.mu.Lock()
+	if err := l.refuse(total, essential); err != nil {
+		l.mu.Unlock()
+		return 0, err
+	}
+	b := l.mu.cur
+	for i := range recs {
+		r := &recs[i]
+		f := l.place(b, size(len(r.Payload)))
+		b.put(f, l.mu.next, r)
+		l.mu.next += Pos(size(len(r.Payload)))
+		f.live[r.Group] = l.mu.next
+		if r.Own != nil {
+			b.own = append(b.own, r.Own)
+		}
+	}
+	pos := l.mu.next
+	b.queued += total
+	if l.queued.Add(total) > l.o.MaxQueued {
+		l.full.Store(true)
+	}
+	l.mu.Unlock()
+	l.stats.records.Add(uint64(len(recs)))
+	l.stats.bytes.Add(uint64(total))
+	return pos, nil
+}
+
+// refuse says why an append can not be taken. Requires: mu.
+func (l *Log) refuse(total int64, essential bool) error {
+	switch {
+	case l.mu.err != nil:
+		return l.mu.err
+	case l.mu.closed:
+		return ErrClosed
+	case l.queued.Load()+total > 2*l.o.MaxQueued && !(essential && total < essentialOK):
+		return ErrFull // who ignores Full is refused before memory is
+	case l.mu.noSpace && !essential:
+		return ErrNoSpace
+	}
+	return nil
+}
+
+// place returns the file for a record of n bytes, leaving the current one (with a commit record, so that it is
+// complete in itself) when it does not fit. Requires: mu.
+func (l *Log) place(b *batch, n int64) *file {
+	f := l.mu.live[len(l.mu.live)-1]
+	if f.remaining(l.mu.next) >= n+commitLen {
+		return f
+	}
+	l.seal(b)
+	f.end = l.mu.next
+	nf := l.nextFile(l.mu.next, 0)
+	l.mu.live = append(l.mu.live, nf)
+	return nf
+}
+
+// nextFile describes the file after the current one; the committer gives it blocks. Requires: mu.
+func (l *Log) nextFile(start Pos, need int64) *file {
+	last := l.mu.live[len(l.mu.live)-1]
+	l.mu.number++
+	nf := &file{number: l.mu.number, prev: last.number, salt: l.o.Salt(), start: start, live: map[GroupID]Pos{}}
+	for i, s := range l.mu.spare {
+		if s.size >= need {
+			nf.slot, nf.size, nf.f = s.slot, s.size, s.f
+			l.mu.spare = append(l.mu.spare[:i], l.mu.spare[i+1:]...)
+			poke(l.prepare)
+			return nf
+		}
+	}
+	nf.slot = -1 // made by the committer, of at least this size
+	nf.size = max(l.grown(), need)
+	poke(l.prepare)
+	return nf
+}
+
+// grown is the size for new files: they double up to FileSize. Requires: mu.
+func (l *Log) grown() int64 {
+	last := l.mu.live[len(l.mu.live)-1].size
+	return min(max(last*2, l.o.FirstSize), l.o.FileSize)
+}
+
+// seal closes the records of b since the last commit record with one. Requires: mu.
+func (l *Log) seal(b *batch) {
+	if b.records == 0 {
+		return
+	}
+	var payload [commitLen - headerLen]byte
+	putCommit(payload[:], b.records, Pos(l.synced.Load()))
+	f := l.mu.live[len(l.mu.live)-1]
+	b.put(f, l.mu.next, &Record{Kind: kindCommit, Payload: payload[:]})
+	l.mu.next += commitLen
+	b.records = 0
+}

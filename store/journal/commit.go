@@ -1,0 +1,381 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"ramjet/store"
+)
+
+// syncAtLeast is how long written records that nobody waits for may stay unsynced.
+const syncAtLeast = 250 * time.Millisecond
+
+// run is the committer's goroutine.
+func (l *Log) run() {
+	defer l.done.Done()
+	for {
+		select {
+		case <-l.kick:
+		case <-l.stop:
+			for l.Step() {
+			}
+			l.finish()
+			return
+		}
+		for l.Step() {
+		}
+	}
+}
+
+// Step commits one batch; false when there was nothing to do. Owner: the committer's goroutine (a simulation may call it
+// instead of the goroutine).
+func (l *Log) Step() bool {
+	due := l.syncDue.Swap(false)
+	b := l.take()
+	if b == nil && !(due && len(l.unsynced) > 0) {
+		return false
+	}
+	var err error
+	if b != nil {
+		err = l.write(b)
+		l.unsynced = append(l.unsynced, b)
+		l.unsyncedN += b.bytes
+	}
+	synced := err == nil && (due || b.wantsSync() || l.unsyncedN >= maxUnsynced)
+	if synced {
+		err = l.syncFile(l.open)
+	}
+	if err != nil {
+		// Afterwards everything is in a fresh file and synced, or the volume failed for good.
+		err, synced = l.failover(err), true
+	}
+	if synced && err == nil {
+		l.synced.Store(uint64(l.writtenUpTo()))
+	}
+	if b != nil {
+		for _, w := range b.waiters {
+			w.done(err)
+		}
+		l.drain(b.queued)
+	}
+	if synced {
+		l.reuse()
+	} else {
+		l.armSync()
+	}
+	return true
+}
+
+// wantsSync reports whether anybody waits for the disk.
+func (b *batch) wantsSync() bool {
+	for _, w := range b.waiters {
+		if w.policy == store.SyncDurable {
+			return true
+		}
+	}
+	return false
+}
+
+// writtenUpTo is the position after the last record of the unsynced batches.
+func (l *Log) writtenUpTo() Pos {
+	for i := len(l.unsynced) - 1; i >= 0; i-- {
+		if e := l.unsynced[i].extents; len(e) > 0 {
+			last := e[len(e)-1]
+			return last.pos + Pos(last.n)
+		}
+	}
+	return Pos(l.synced.Load())
+}
+
+// drain accounts n written bytes and lets publishers go on.
+func (l *Log) drain(n int64) {
+	if left := l.queued.Add(-n); left <= l.o.MaxQueued/2 && l.full.CompareAndSwap(true, false) && l.o.OnDrained != nil {
+		l.o.OnDrained()
+	}
+}
+
+// armSync asks for a sync of what nobody waits for, once per interval.
+func (l *Log) armSync() {
+	if l.timer != nil {
+		return
+	}
+	d := l.o.Interval
+	if d == 0 {
+		d = syncAtLeast
+	}
+	l.timer = l.o.Clock.AfterFunc(d, func() {
+		l.syncDue.Store(true)
+		poke(l.kick)
+	})
+}
+
+// reuse gives back what the synced batches hold.
+func (l *Log) reuse() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	for _, b := range l.unsynced {
+		for _, own := range b.own {
+			own()
+		}
+		b.reset()
+	}
+	l.mu.Lock()
+	for _, b := range l.unsynced {
+		if len(l.mu.free) < 4 {
+			l.mu.free = append(l.mu.free, b)
+		}
+	}
+	l.mu.Unlock()
+	clear(l.unsynced)
+	l.unsynced = l.unsynced[:0]
+	l.unsyncedN = 0
+}
+
+// finish makes the last records durable before the files are closed.
+func (l *Log) finish() {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	if len(l.unsynced) == 0 || l.failed() != nil {
+		return
+	}
+	if err := l.syncFile(l.open); err != nil {
+		if err = l.failover(err); err != nil {
+			return
+		}
+	}
+	l.synced.Store(uint64(l.writtenUpTo()))
+	l.reuse()
+}
+
+// take swaps the open batch for an empty one.
+func (l *Log) take() *batch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.mu.cur
+	if b.empty() {
+		return nil
+	}
+	l.seal(b)
+	b.flushChunk()
+	if n := len(l.mu.free); n > 0 {
+		l.mu.cur, l.mu.free = l.mu.free[n-1], l.mu.free[:n-1]
+	} else {
+		l.mu.cur = &batch{}
+	}
+	return b
+}
+
+// write puts the extents of b into their files.
+func (l *Log) write(b *batch) error {
+	if err := l.failed(); err != nil {
+		return err
+	}
+	for i := range b.extents {
+		e := &b.extents[i]
+		if e.file != l.open {
+			if err := l.start(e.file); err != nil {
+				return err
+			}
+		}
+		if _, err := e.file.f.WriteV(e.bufs, e.file.offset(e.pos)); err != nil {
+			return err
+		}
+	}
+	l.stats.batches.Add(1)
+	return nil
+}
+
+func (l *Log) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.err
+}
+
+// start begins writing a new file: the old one is synced first, so that a following file proves the one before.
+func (l *Log) start(f *file) error {
+	if l.open != nil {
+		if err := l.syncFile(l.open); err != nil {
+			return err
+		}
+	}
+	if err := l.attach(f); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	oldest := l.mu.live[0].number
+	l.mu.Unlock()
+	putFileHeader(l.header[:], f, oldest)
+	if _, err := f.f.WriteAt(l.header[:], 0); err != nil {
+		return err
+	}
+	// The header is synced by itself: a torn header in front of durable records would hide them.
+	if err := l.syncFile(f); err != nil {
+		return err
+	}
+	l.open = f
+	l.oldestSaid.Store(oldest)
+	poke(l.prepare) // retired files may go now
+	return nil
+}
+
+// attach gives f blocks. A full disk makes it wait: publishers are refused meanwhile, and it goes on by itself.
+func (l *Log) attach(f *file) error {
+	for f.f == nil {
+		l.mu.Lock()
+		slot, sz := l.mu.slots, f.size
+		l.mu.slots++
+		l.mu.Unlock()
+		made, err := createFile(l.fs, l.dir, slot, sz)
+		if err == nil {
+			l.mu.Lock()
+			f.slot, f.f = made.slot, made.f
+			l.mu.Unlock()
+			return nil
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
+		l.setNoSpace(true)
+		if !l.wait(time.Second) {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait sleeps on the clock; false when the log is being closed.
+func (l *Log) wait(d time.Duration) bool {
+	woken := make(chan struct{})
+	t := l.o.Clock.AfterFunc(d, func() { close(woken) })
+	select {
+	case <-woken:
+		return true
+	case <-l.stop:
+		t.Stop()
+		return false
+	}
+}
+
+func (l *Log) setNoSpace(full bool) {
+	l.mu.Lock()
+	changed := l.mu.noSpace != full
+	l.mu.noSpace = full
+	l.mu.Unlock()
+	if changed && l.o.OnNoSpace != nil {
+		l.o.OnNoSpace(full)
+	}
+}
+
+func (l *Log) syncFile(f *file) error {
+	t0 := l.o.Clock.Now()
+	err := f.f.SyncData()
+	l.stats.syncs.Add(1)
+	l.stats.nanos.Add(uint64(l.o.Clock.Now().Sub(t0)))
+	return err
+}
+
+// failover is what follows a failed write or sync: the range is never written or synced again. What was not synced yet is
+// still in memory, goes to a fresh file at the same positions and is synced there; if that fails too, the volume failed.
+func (l *Log) failover(cause error) error {
+	if l.failed() != nil {
+		return l.failed()
+	}
+	if l.o.OnSyncErr != nil {
+		l.o.OnSyncErr(cause)
+	}
+	f, bufs := l.relocate()
+	err := l.attach(f)
+	if err == nil {
+		l.mu.Lock()
+		oldest := l.mu.live[0].number
+		l.mu.Unlock()
+		putFileHeader(l.header[:], f, oldest)
+		_, err = f.f.WriteV(append([][]byte{l.header[:]}, bufs...), 0)
+	}
+	if err == nil {
+		err = l.syncFile(f)
+	}
+	if err == nil {
+		l.open = f
+		return nil
+	}
+	err = fmt.Errorf("%w: %w (after %w)", ErrFailed, err, cause)
+	l.mu.Lock()
+	l.mu.err = err
+	late := l.mu.cur.waiters
+	l.mu.cur.waiters = nil
+	l.mu.Unlock()
+	for _, w := range late {
+		w.done(err)
+	}
+	if l.o.OnFailure != nil {
+		l.o.OnFailure(err)
+	}
+	return err
+}
+
+// relocate moves every record that is not synced, also of the open batch, to a new file that continues at the last synced
+// position, and returns the file and what is to be written to it now.
+func (l *Log) relocate() (*file, [][]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	from := Pos(l.synced.Load())
+	// Files that start after the synced position were never proven: their records move.
+	keep := len(l.mu.live)
+	for keep > 1 && l.mu.live[keep-1].start > from {
+		keep--
+	}
+	if l.mu.live[keep-1].start == from && keep > 1 {
+		keep--
+	}
+	dropped := l.mu.live[keep:]
+	need := int64(l.mu.next-from) + fileHeaderLen + 1<<20
+	nf := l.nextFile(from, need)
+	nf.prev = l.mu.live[keep-1].number
+	for _, d := range dropped {
+		for g, p := range d.live {
+			nf.live[g] = max(nf.live[g], p)
+		}
+		if d.f != nil {
+			l.mu.retired = append(l.mu.retired, d)
+		}
+	}
+	left := l.mu.live[keep-1]
+	left.end = from
+	for g, p := range left.live {
+		if p > from {
+			nf.live[g] = max(nf.live[g], p)
+		}
+	}
+	l.mu.live = append(l.mu.live[:keep:keep], nf)
+	var bufs [][]byte
+	for _, b := range l.unsynced {
+		bufs = append(bufs, b.rebase(nf)...)
+	}
+	l.mu.cur.rebase(nf)
+	return nf, bufs
+}
+
+// rebase makes f the file of every record of b and returns its buffers.
+func (b *batch) rebase(f *file) [][]byte {
+	if len(b.recs) == 0 {
+		return nil
+	}
+	b.flushChunk()
+	e := extent{file: f, pos: b.recs[0].pos}
+	for i := range b.extents {
+		e.bufs = append(e.bufs, b.extents[i].bufs...)
+		e.n += b.extents[i].n
+	}
+	clear(b.extents)
+	b.extents = append(b.extents[:0], e)
+	for _, r := range b.recs {
+		resum(r.header, f.salt, r.pos, r.payload)
+	}
+	return e.bufs
+}
