@@ -1,0 +1,21 @@
+package server
+
+import "ramjet/engine"
+
+// lameDuck stops accepting clients and sends the connected ones away (reference/protocol.md, section
+// 15). Control.
+func (s *Server) lameDuck() {
+	if !s.state.CompareAndSwap(int32(stateRunning), int32(stateLameDuck)) {
+		return
+	}
+	o := s.opts.Load()
+	s.log.Logf(engine.Info, "", "Entering lame duck mode, stop accepting new clients")
+	s.closeListeners()
+	s.updateInfo() // ldm is set from here on
+	shutdown := func() { s.stopOnce.Do(func() { s.ctl.post(s.stop) }) }
+	if s.registry.Count(engine.Client) == 0 {
+		shutdown()
+		return
+	}
+	s.clients.LameDuck(o.LameDuckGrace, o.LameDuckDuration, shutdown)
+}

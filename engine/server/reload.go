@@ -1,0 +1,209 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/engine/auth"
+	"ramjet/engine/config"
+	"ramjet/engine/link"
+	"ramjet/engine/netio"
+)
+
+// Reload applies opts: all of it, or on error nothing. One reload runs at a time. Never from a loop.
+func (s *Server) Reload(opts *config.Options) error {
+	o := *opts
+	config.Baseline(&o)
+	return s.ctl.call(func() error { return s.reloadLogged(func() (*config.Options, error) { return &o, nil }) })
+}
+
+// ReloadFile reads the configuration file again and applies it as Reload does.
+func (s *Server) ReloadFile() error {
+	return s.ctl.call(func() error { return s.reloadLogged(s.loadFile) })
+}
+
+func (s *Server) loadFile() (*config.Options, error) {
+	cur := s.opts.Load()
+	if cur.File == "" {
+		return nil, errors.New("can only reload config when a file is provided using -c or --config")
+	}
+	load := s.env.Load
+	if load == nil {
+		load = func() (*config.Options, []string, error) { return config.Load(cur.File, nil) }
+	}
+	o, warnings, err := load()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		s.log.Logf(engine.Warn, "RJ-S040", "%s", w)
+	}
+	return o, nil
+}
+
+// reloadLogged reloads and logs how it went. Control.
+func (s *Server) reloadLogged(get func() (*config.Options, error)) error {
+	next, err := get()
+	if err == nil {
+		err = s.reload(next)
+	}
+	if err != nil {
+		s.log.Logf(engine.Error, "RJ-S041", "Failed to reload server configuration: %s", err)
+		return err
+	}
+	s.log.Logf(engine.Info, "", "Reloaded server configuration (%s)", next.Digest)
+	return nil
+}
+
+// prepared is a reload that can only succeed.
+type prepared struct {
+	next     *config.Options
+	plan     *config.Plan
+	accounts func()
+	log      func()
+}
+
+// reload is the six steps of architecture.md, section 6.4; parsing was done. Control.
+func (s *Server) reload(next *config.Options) error {
+	if st := state(s.state.Load()); st != stateRunning && st != stateLameDuck {
+		return errStopped
+	}
+	if err := checkOptions(next); err != nil {
+		return err
+	}
+	cur := s.opts.Load()
+	p := &prepared{next: next, plan: config.Diff(cur, next)}
+	if r := p.plan.Refused; len(r) > 0 {
+		return fmt.Errorf("config reload not supported for %s: old=%s, new=%s", r[0].Field, r[0].Old, r[0].New)
+	}
+	if err := s.prepare(cur, p); err != nil {
+		return err
+	}
+	s.commit(p)
+	s.tidy(cur, p)
+	return nil
+}
+
+// prepare does what may fail and changes nothing that is in use.
+func (s *Server) prepare(cur *config.Options, p *prepared) error {
+	// The authenticator refers to accounts. What can be wrong with it is found on accounts made for the
+	// purpose, so that the real ones stay untouched until the commit.
+	scratch, err := account.NewRegistry(p.next)
+	if err != nil {
+		return err
+	}
+	if _, _, err := auth.New(p.next, scratch); err != nil {
+		return err
+	}
+	if p.accounts, err = s.accounts.Prepare(p.next); err != nil {
+		return err
+	}
+	if s.ownLog != nil {
+		if p.log, err = s.ownLog.reconfigure(&cur.Log, &p.next.Log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit makes the new configuration current. It cannot fail.
+func (s *Server) commit(p *prepared) {
+	if p.log != nil {
+		p.log()
+	}
+	s.opts.Store(p.next)
+	p.accounts()
+	a, warnings, err := auth.New(p.next, s.accounts)
+	if err != nil {
+		// Excluded by prepare. Refusing everybody would be worse than the users of before.
+		s.log.Logf(engine.Error, "RJ-S042", "Users not reloaded: %v", err)
+	} else {
+		s.auth.Store(a)
+		for _, w := range warnings {
+			s.log.Logf(engine.Warn, "RJ-S017", "%s", w)
+		}
+	}
+	s.confTime.Store(s.clk.Now().UnixNano())
+	s.updateInfo()
+}
+
+// tidy brings connections and files in line, at their own pace.
+func (s *Server) tidy(cur *config.Options, p *prepared) {
+	next := p.next
+	var inform bool
+	for _, c := range slices.Concat(p.plan.Hot, p.plan.Conn, p.plan.Listener) {
+		s.logReloaded(c)
+		inform = inform || c.Key == "client_advertise"
+	}
+	if cur.MaxConn != next.MaxConn {
+		s.shrinkTo(next.MaxConn)
+	}
+	if cur.NoFastProducerStall != next.NoFastProducerStall {
+		for i, l := range s.group.Loops() {
+			ctx := s.ctxs[i]
+			l.Post(func() { ctx.NoStall = next.NoFastProducerStall })
+		}
+	}
+	if cur.ProfBlockRate != next.ProfBlockRate && s.profile != nil {
+		runtime.SetBlockProfileRate(next.ProfBlockRate)
+	}
+	if cur.PidFile != next.PidFile {
+		if err := writePidFile(next.PidFile); err != nil {
+			s.log.Logf(engine.Error, "RJ-S043", "%s", err.Error())
+		}
+	}
+	if cur.PortsFileDir != next.PortsFileDir {
+		if err := removePortsFile(cur.PortsFileDir); err != nil {
+			s.log.Logf(engine.Error, "RJ-S022", "Removing the ports file: %v", err)
+		}
+		if err := writePortsFile(next.PortsFileDir, s.ports()); err != nil {
+			s.log.Logf(engine.Error, "RJ-S015", "%s", err.Error())
+		}
+	}
+	// Users and accounts are always looked at again: what a certificate or a mapping file says may have
+	// changed although the configuration did not.
+	s.log.Logf(engine.Info, "", "Reloaded: authorization users")
+	s.log.Logf(engine.Info, "", "Reloaded: accounts")
+	s.clients.Recheck()
+	if inform {
+		s.clients.BroadcastInfo()
+	}
+}
+
+// logReloaded writes the line of one change.
+func (s *Server) logReloaded(c config.Change) {
+	switch c.Key {
+	case "authorization", "accounts":
+		// reported for every reload
+	case "client_advertise":
+		s.log.Logf(engine.Info, "", "Reload: client_advertise = %s", c.New)
+	case "server_tags", "tags":
+		s.log.Logf(engine.Info, "", "Reloaded: tags")
+	default:
+		s.log.Logf(engine.Info, "", "Reloaded: %s = %s", c.Key, c.New)
+	}
+}
+
+// shrinkTo closes the youngest clients beyond limit.
+func (s *Server) shrinkTo(limit int) {
+	limit = max(limit, 0) // -1: none may connect
+	excess := s.registry.Count(engine.Client) - limit
+	if excess <= 0 {
+		return
+	}
+	var conns []*link.Conn
+	s.registry.Range(engine.Client, func(c *link.Conn) bool {
+		conns = append(conns, c)
+		return true
+	})
+	slices.SortFunc(conns, func(a, b *link.Conn) int { return int(int64(b.ID() - a.ID())) })
+	conns = conns[:min(excess, len(conns))]
+	for _, c := range conns {
+		c.Net().Loop().Post(func() { c.CloseErr("maximum connections exceeded", netio.ReasonMaxConnections) })
+	}
+	s.log.Logf(engine.Info, "", "Closed %d connections to fall within max_connections", len(conns))
+}

@@ -1,0 +1,193 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"ramjet/engine"
+	"ramjet/engine/client"
+	"ramjet/engine/config"
+	"ramjet/engine/dispatch"
+	"ramjet/engine/link"
+	"ramjet/engine/monitor"
+	"ramjet/engine/netio"
+	"ramjet/engine/ws"
+)
+
+// Start binds the listeners and returns when the server is ready for clients. An error was logged as
+// fatal already, and the server is shut down.
+func (s *Server) Start() error {
+	if !s.state.CompareAndSwap(int32(stateNew), int32(stateStarting)) {
+		return errors.New("server was started before")
+	}
+	err := s.ctl.call(s.start)
+	if err != nil {
+		s.stopOnce.Do(func() { s.ctl.post(s.stop) })
+		<-s.done
+	}
+	return err
+}
+
+// start is Start on the control goroutine.
+func (s *Server) start() error {
+	o := s.opts.Load()
+	s.logHead(o)
+	if err := writePidFile(o.PidFile); err != nil {
+		return s.logFatal("RJ-S010", err)
+	}
+	if err := s.startLoops(o); err != nil {
+		return s.logFatal("RJ-S011", err)
+	}
+	if err := s.startProfile(o); err != nil {
+		return s.logFatal("RJ-S012", err)
+	}
+	s.updateInfo()
+	if err := s.startMonitor(o); err != nil {
+		return s.logFatal("RJ-S013", err)
+	}
+	if err := s.startListeners(o); err != nil {
+		return s.logFatal("RJ-S014", err)
+	}
+	s.state.Store(int32(stateRunning))
+	s.log.Logf(engine.Info, "", "Server is ready")
+	if err := writePortsFile(o.PortsFileDir, s.ports()); err != nil {
+		s.log.Logf(engine.Error, "RJ-S015", "%s", err.Error())
+	}
+	return nil
+}
+
+// logHead writes the lines that say who starts.
+func (s *Server) logHead(o *config.Options) {
+	git := gitCommit
+	if git == "" {
+		git = "not set"
+	}
+	info := func(format string, args ...any) { s.log.Logf(engine.Info, "", format, args...) }
+	info("Starting %s", programName)
+	info("  Version:  %s (NATS %s)", Version, NATSVersion)
+	info("  Git:      [%s]", git)
+	info("  Name:     %s", s.Name())
+	info("  ID:       %s", s.id)
+	for _, w := range s.env.Warnings {
+		s.log.Logf(engine.Warn, "RJ-S016", "%s", w)
+	}
+	for _, w := range s.warnings {
+		s.log.Logf(engine.Warn, "RJ-S017", "%s", w)
+	}
+	s.warnings = nil
+	if o.File != "" {
+		info("Using configuration file: %s (%s)", o.File, o.Digest)
+	}
+	if s.log.Enabled(engine.Debug) {
+		s.log.Logf(engine.Debug, "", "Built with %s, %d processors, %s", runtime.Version(), runtime.GOMAXPROCS(0), runtime.GOOS+"/"+runtime.GOARCH)
+	}
+}
+
+// startLoops starts the event loops and the services on them.
+func (s *Server) startLoops(o *config.Options) error {
+	backend := s.env.Backend
+	if backend == "" {
+		backend = o.Reactor
+	}
+	g, err := netio.NewGroup(netio.Config{
+		Backend: backend, Loops: o.Loops, Clock: s.clk, Logger: s.log,
+		TurnEnd: func(l *netio.Loop) {
+			if e := s.linkEnv.Load(); e != nil {
+				e.TurnEnd(l)
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("starting the event loops: %w", err)
+	}
+	s.group = g
+	for i, l := range g.Loops() {
+		ctx := dispatch.NewCtx(l.Index(), s.seed+uint64(i)*0x9e3779b97f4a7c15)
+		ctx.NoStall = o.NoFastProducerStall
+		s.ctxs = append(s.ctxs, ctx)
+	}
+	env := &link.Env{
+		Group:    g,
+		Clock:    s.clk,
+		Logger:   s.log,
+		Options:  s.opts.Load,
+		Auth:     s.auth.Load,
+		Accounts: s.accounts,
+		Router:   s.router,
+		Registry: s.registry,
+		Ctx:      s.ctx,
+		Info:     s.info,
+		Events:   s.linkEvents(),
+	}
+	env.Init()
+	s.linkEnv.Store(env)
+	s.clients = client.New(env)
+	return nil
+}
+
+// ctx returns the dispatch context of a loop. That loop.
+func (s *Server) ctx(id engine.LoopID) *dispatch.Ctx {
+	if id >= 0 && int(id) < len(s.ctxs) {
+		return s.ctxs[id]
+	}
+	return nil
+}
+
+// startMonitor serves the monitoring endpoints; the monitor logs its addresses.
+func (s *Server) startMonitor(o *config.Options) error {
+	if o.HTTPPort == 0 && o.HTTPSPort == 0 {
+		return nil
+	}
+	m := monitor.New(source{s})
+	if err := m.Start(); err != nil {
+		return fmt.Errorf("Can't start monitoring: %w", err) //lint:ignore ST1005 the text of nats-server
+	}
+	s.monitor = m
+	a := *s.addrs.Load()
+	a.http, a.https = m.Addrs()
+	s.addrs.Store(&a)
+	return nil
+}
+
+// startListeners binds all listeners first and lets them accept when every one is bound and INFO is known.
+func (s *Server) startListeners(o *config.Options) error {
+	a := *s.addrs.Load()
+	if w := o.Websocket; w != nil && w.Port != 0 {
+		acc := ws.New(s.opts.Load, s.log, func() bool { return false }, func(c *netio.Conn, m ws.Meta) netio.Handler {
+			return s.clients.AcceptWS(c, client.WSMeta{User: m.User, Pass: m.Pass, Token: m.Token, JWT: m.JWT,
+				ForwardedFor: m.ForwardedFor, TLSRequired: m.TLSRequired})
+		})
+		l, err := s.listen("websocket", w.Host, w.Port, acc.Accept)
+		if err != nil {
+			return err
+		}
+		a.ws = l.Addr()
+		scheme := "ws"
+		if w.TLS != nil {
+			scheme = "wss"
+		}
+		s.log.Logf(engine.Info, "", "Listening for websocket clients on %s://%s", scheme, shownAddr(w.Host, a.ws))
+		if w.TLS == nil {
+			s.log.Logf(engine.Warn, "RJ-S018", "Websocket not configured with TLS. DO NOT USE IN PRODUCTION!")
+		}
+	}
+	l, err := s.listen("client", o.Host, o.Port, s.clients.Accept)
+	if err != nil {
+		return err
+	}
+	a.client = l.Addr()
+	s.addrs.Store(&a)
+	s.updateInfo()
+	s.log.Logf(engine.Info, "", "Listening for client connections on %s", shownAddr(o.Host, a.client))
+	if o.TLS != nil {
+		s.log.Logf(engine.Info, "", "TLS %s for client connections", map[bool]string{true: "available", false: "required"}[o.AllowNonTLS])
+		if o.TLS.HandshakeFirst {
+			s.log.Logf(engine.Info, "", "Clients that are not using \"TLS Handshake First\" option will fail to connect")
+		}
+	}
+	for _, l := range s.listeners {
+		l.Start()
+	}
+	return nil
+}
