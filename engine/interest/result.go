@@ -8,10 +8,10 @@ import (
 
 // Group is one queue group of a match result.
 type Group struct {
-	Name string
-	Subs []*Sub
-	// Weight is the sum of the members' weights; equal to len(Subs) when all have weight 1.
-	Weight int64
+	Name   string
+	Subs   []*Sub
+	Weight int64 // the sum of the members' weights
+	Even   bool  // every member has weight 1
 }
 
 // Result is the match of one literal subject: immutable once published by Cache or filled by Match.
@@ -81,7 +81,7 @@ func (sc *scratch) single(e *Sub) (worth bool) {
 		sc.res.Plain, sc.res.Remote = sc.one[:], e.Remote()
 	case !e.isList():
 		sc.one[0] = e
-		sc.oneQ[0] = Group{Name: e.Queue(), Subs: sc.one[:], Weight: int64(e.Weight())}
+		sc.oneQ[0] = Group{Name: e.Queue(), Subs: sc.one[:], Weight: int64(e.Weight()), Even: e.Weight() == 1}
 		sc.res.Queues, sc.res.Remote = sc.oneQ[:], e.Remote()
 	default:
 		if l := e.entries(); l.dead == 0 && len(l.queue) == 0 && !l.remote {
@@ -168,16 +168,18 @@ func (sc *scratch) group(queue []*Sub) {
 				sc.byName[name] = i
 				if i < cap(groups) {
 					groups = groups[:i+1]
-					groups[i] = Group{Name: name, Subs: groups[i].Subs[:0]}
+					groups[i] = Group{Name: name, Subs: groups[i].Subs[:0], Even: true}
 				} else {
-					groups = append(groups, Group{Name: name})
+					groups = append(groups, Group{Name: name, Even: true})
 				}
 			}
 			last = i
 		}
 		g := &groups[last]
 		g.Subs = append(g.Subs, s)
-		g.Weight += int64(s.Weight())
+		w := s.Weight()
+		g.Weight += int64(w)
+		g.Even = g.Even && w == 1
 		sc.res.Remote = sc.res.Remote || s.Remote()
 	}
 	clear(sc.byName)

@@ -1,0 +1,93 @@
+package dispatch
+
+import "ramjet/engine/interest"
+
+// queues is stage 4: one member of each group. A message from another server is only for the groups
+// in only.
+func (p *pass) queues(only [][]byte) {
+	filter := crossesServers(p.m.Origin)
+	for i := range p.res.Queues {
+		g := &p.res.Queues[i]
+		if filter && !named(g.Name, only) {
+			continue
+		}
+		p.pick(g)
+	}
+}
+
+func named(group string, only [][]byte) bool {
+	for _, q := range only {
+		if string(q) == group {
+			return true
+		}
+	}
+	return false
+}
+
+// pick finds a member of g for the message: from a random start, chosen by weight, once around. A
+// local member that refuses is passed over; a link is taken without asking its far end; leafnodes,
+// and routes that speak for leafnodes, are taken if nobody else did.
+func (p *pass) pick(g *interest.Group) {
+	m, subs := p.m, g.Subs
+	rules := &queueRules[m.Origin]
+	echoOff := m.NoEcho && m.OriginID != 0
+	var last *interest.Sub
+	at := p.ctx.start(g)
+	for range subs {
+		s := subs[at]
+		if at++; at == len(subs) {
+			at = 0
+		}
+		switch r := rules[s.Kind()]; r {
+		case local:
+			if echoOff && s.Sink().ID() == m.OriginID {
+				continue
+			}
+			if p.deliver(s) {
+				return
+			}
+		case remote, fallback:
+			if !accepts(m, s) {
+				continue
+			}
+			if r == fallback || lastResort(s) {
+				if last == nil {
+					last = s
+				}
+				continue
+			}
+			p.choose(s)
+			return
+		}
+	}
+	if last != nil {
+		p.choose(last)
+	}
+}
+
+// choose notes that s's link gets the message for the group of s.
+func (p *pass) choose(s *interest.Sub) {
+	p.ctx.picks = append(p.ctx.picks, chosen{p.link(s), s})
+}
+
+func lastResort(s *interest.Sub) bool {
+	l, ok := s.Sink().(LinkSink)
+	return ok && l.Fallback(s)
+}
+
+// start returns the index of the member where the walk begins: each is as likely as its weight.
+func (c *Ctx) start(g *interest.Group) int {
+	if len(g.Subs) == 1 || g.Weight <= 0 {
+		return 0
+	}
+	k := int64(c.below(uint64(g.Weight)))
+	if g.Even {
+		return int(k)
+	}
+	for i, s := range g.Subs {
+		if k -= int64(s.Weight()); k < 0 {
+			return i
+		}
+	}
+	return 0
+}
