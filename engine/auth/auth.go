@@ -1,0 +1,149 @@
+package auth
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/engine/netio"
+	"ramjet/proto/wire"
+)
+
+// Listener is which listener's overrides apply.
+type Listener uint8
+
+// The listeners that authenticate.
+const (
+	ClientListener Listener = iota
+	WebsocketListener
+	MQTTListener
+	LeafListener
+	numListeners
+)
+
+// Request is what a connection presents. Immutable once Begin was called.
+type Request struct {
+	Kind     engine.Kind
+	ConnType engine.ConnType
+	Listener Listener
+	Connect  wire.Connect // decoded CONNECT (cookies of websocket already filled in)
+	Nonce    string
+	TLS      *tls.ConnectionState
+	Remote   netip.AddrPort
+	// NoAuthUser: the connection sent an operation before CONNECT and a no_auth_user applies.
+	NoAuthUser bool
+	// Gone, when not nil, reports that nobody waits for the answer any more (the connection is closed):
+	// an attempt that still waits for its turn is then denied without work. Any goroutine.
+	Gone func() bool
+}
+
+// User is an authenticated identity: immutable.
+type User struct {
+	Name    string // what monitoring shows: user, nkey, "[REDACTED]" for a token
+	Nkey    string
+	Account *account.Account
+	Perms   *Perms // nil = unrestricted
+	Expires time.Time
+	// MaxSubs, MaxPayload: -1 none; the connection takes the minimum of server, account and user.
+	MaxSubs, MaxPayload int
+	ProxyKey            string
+	// Label is the log suffix `"account/user:name"`, "" for nobody in particular.
+	Label string
+}
+
+// Result of an authentication.
+type Result struct {
+	User   *User        // nil when denied
+	Reason netio.Reason // when denied
+	Log    string       // text for the log, e.g. `authentication error - User "x"`
+	Warn   string       // a warning to log whatever the outcome, "" for none
+}
+
+// Authenticator decides who a connection is; immutable, one per configuration.
+type Authenticator struct {
+	rules    [numListeners]rules
+	proxies  proxyKeys
+	wsNoAuth string
+	hidden   bool // INFO does not say auth_required, because of no_auth_user
+	nkeys    bool
+
+	verified *verified
+	hashes   *queue // bcrypt
+	sigs     *queue // signatures
+}
+
+// Required reports whether CONNECT credentials are needed on this listener.
+func (a *Authenticator) Required(l Listener) bool { return a.rules[l].required }
+
+// InfoRequired reports whether the first INFO on this listener says auth_required: not when a
+// no_auth_user is configured. Later INFOs say what Required says (reference/protocol.md, section 4).
+func (a *Authenticator) InfoRequired(l Listener) bool { return a.rules[l].required && !a.hidden }
+
+// NonceNeeded reports whether INFO carries a nonce.
+func (a *Authenticator) NonceNeeded() bool { return a.nkeys || len(a.proxies) > 0 }
+
+// NoAuthUser returns the user that a connection of type t on listener l becomes when it sends another
+// operation before CONNECT, "" when it must send CONNECT first: the no_auth_user (a user, not an nkey)
+// if it exists, is allowed on t and does not require a proxy.
+func (a *Authenticator) NoAuthUser(l Listener, t engine.ConnType) string {
+	r := &a.rules[l]
+	if e := r.noAuthEntry(a.noAuth(r, t)); e != nil && e.user.Nkey == "" && !e.proxyRequired && e.allows(t) {
+		return e.user.Name
+	}
+	return ""
+}
+
+// noAuth is the name of the no_auth_user of r for connections of type t.
+func (a *Authenticator) noAuth(r *rules, t engine.ConnType) string {
+	if t == engine.LeafnodeWS && a.wsNoAuth != "" {
+		return a.wsNoAuth
+	}
+	return r.noAuth
+}
+
+// Inherit takes over from prev, the authenticator that a reload replaces, which passwords were
+// verified. Before the first Begin; control goroutine.
+func (a *Authenticator) Inherit(prev *Authenticator) {
+	if prev != nil {
+		a.verified, a.hashes, a.sigs = prev.verified, prev.hashes, prev.sigs
+	}
+}
+
+// Begin authenticates: if the answer is cheap it calls done before returning; otherwise (bcrypt,
+// signatures) the work runs on pool and done is called there (the caller posts to its loop). Never
+// blocks. When too many attempts wait already the attempt is denied; the peer may try again.
+func (a *Authenticator) Begin(req *Request, pool *netio.Pool, done func(Result)) {
+	a.begin(req, pool, done)
+}
+
+// Recheck says, after a reload, who an already authenticated connection is now (same request, new
+// configuration); Result.User == nil closes it.
+func (a *Authenticator) Recheck(req *Request, pool *netio.Pool, done func(Result)) {
+	a.begin(req, pool, done)
+}
+
+func (a *Authenticator) begin(req *Request, pool submitter, done func(Result)) {
+	at := a.resolve(req)
+	q := a.sigs
+	switch at.cost() {
+	case costNothing:
+		done(a.finish(&at))
+		return
+	case costHash:
+		q = a.hashes
+	}
+	job := func() {
+		if req.Gone != nil && req.Gone() {
+			done(at.denied(netio.ReasonAuthFailure))
+			return
+		}
+		done(a.finish(&at))
+	}
+	if !q.submit(pool, job) {
+		r := at.denied(netio.ReasonAuthFailure)
+		r.Log += ": too many attempts are waiting"
+		done(r)
+	}
+}
