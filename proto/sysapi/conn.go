@@ -2,9 +2,6 @@ package sysapi
 
 import "time"
 
-// CONTRACT: JSON types of monitoring and system requests (reference/monitoring.md section 4); the
-// owner completes the package. Field order = order of emission.
-
 // ConnInfo is one connection of /connz.
 type ConnInfo struct {
 	Cid            uint64         `json:"cid"`

@@ -1,0 +1,127 @@
+package monitor
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/engine/link"
+)
+
+// metric is one exported series family; names and meanings are documented in docs/metrics.md and do not change.
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	// read emits the samples: one with no labels, or one per label value.
+	read func(r *reading, emit func(v float64, labels ...string))
+}
+
+// reading is what one scrape looks at: sums taken once.
+type reading struct {
+	src Source
+	c   link.Counters
+	rss int64
+	cpu float64
+}
+
+func gauge(name, help string, read func(r *reading) float64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, one(read)}
+}
+
+func counter(name, help string, read func(r *reading) float64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, one(read)}
+}
+
+func one(read func(r *reading) float64) func(*reading, func(float64, ...string)) {
+	return func(r *reading, emit func(float64, ...string)) { emit(read(r)) }
+}
+
+// kinds of connections by label.
+var metricKinds = map[engine.Kind]string{engine.Client: "client", engine.Router: "route", engine.Gateway: "gateway", engine.Leaf: "leafnode"}
+
+func byKind(read func(r *reading, k engine.Kind) float64) func(*reading, func(float64, ...string)) {
+	return func(r *reading, emit func(float64, ...string)) {
+		for k, name := range metricKinds {
+			emit(read(r, k), name)
+		}
+	}
+}
+
+func byAccount(read func(a *account.Account) float64) func(*reading, func(float64, ...string)) {
+	return func(r *reading, emit func(float64, ...string)) {
+		r.src.Accounts().Range(func(a *account.Account) bool {
+			emit(read(a), a.Name())
+			return true
+		})
+	}
+}
+
+func metricTable() []metric {
+	labelled := func(name, help, label string, kind prometheus.ValueType, read func(*reading, func(float64, ...string))) metric {
+		return metric{prometheus.NewDesc(name, help, []string{label}, nil), kind, read}
+	}
+	return []metric{
+		{prometheus.NewDesc("ramjet_info", "Constant 1; labels name the server and its versions.", []string{"server_id", "server_name", "version"}, nil),
+			prometheus.GaugeValue, func(r *reading, emit func(float64, ...string)) { emit(1, r.src.ID(), r.src.Name(), r.src.Version()) }},
+		gauge("ramjet_start_time_seconds", "Start of the server, unix time.", func(r *reading) float64 { return float64(r.src.StartTime().UnixNano()) / 1e9 }),
+		gauge("ramjet_ready", "1 when clients can be served.", func(r *reading) float64 {
+			if ok, _ := r.src.Ready(); ok {
+				return 1
+			}
+			return 0
+		}),
+		gauge("ramjet_resident_memory_bytes", "Resident memory of the process.", func(r *reading) float64 { return float64(r.rss) }),
+		labelled("ramjet_connections", "Open connections by kind.", "kind", prometheus.GaugeValue,
+			byKind(func(r *reading, k engine.Kind) float64 { return float64(r.src.Registry().Count(k)) })),
+		counter("ramjet_connections_accepted_total", "Connections since the start.", func(r *reading) float64 { return float64(r.src.Registry().Total()) }),
+		labelled("ramjet_account_connections", "Open client connections by account.", "account", prometheus.GaugeValue,
+			byAccount(func(a *account.Account) float64 { n, _ := a.Conns(); return float64(n) })),
+		labelled("ramjet_account_subscriptions", "Subscriptions by account.", "account", prometheus.GaugeValue,
+			byAccount(func(a *account.Account) float64 { return float64(a.Index().Count()) })),
+		counter("ramjet_in_messages_total", "Messages received from all kinds of connections.", func(r *reading) float64 { return float64(r.c.InMsgs) }),
+		counter("ramjet_in_bytes_total", "Message bytes received from all kinds of connections.", func(r *reading) float64 { return float64(r.c.InBytes) }),
+		counter("ramjet_out_messages_total", "Messages sent to all kinds of connections.", func(r *reading) float64 { return float64(r.c.OutMsgs) }),
+		counter("ramjet_out_bytes_total", "Message bytes sent to all kinds of connections.", func(r *reading) float64 { return float64(r.c.OutBytes) }),
+		counter("ramjet_client_in_messages_total", "Messages received from clients.", func(r *reading) float64 { return float64(r.c.InClientMsgs) }),
+		counter("ramjet_client_in_bytes_total", "Message bytes received from clients.", func(r *reading) float64 { return float64(r.c.InClientBytes) }),
+		counter("ramjet_client_out_messages_total", "Messages sent to clients.", func(r *reading) float64 { return float64(r.c.OutClientMsgs) }),
+		counter("ramjet_client_out_bytes_total", "Message bytes sent to clients.", func(r *reading) float64 { return float64(r.c.OutClientBytes) }),
+		labelled("ramjet_slow_consumers_total", "Connections that did not keep up, by kind.", "kind", prometheus.CounterValue,
+			byKind(func(r *reading, k engine.Kind) float64 { return float64(r.c.SlowByKind[k]) })),
+		labelled("ramjet_stale_connections_total", "Connections closed because they did not answer PING, by kind.", "kind", prometheus.CounterValue,
+			byKind(func(r *reading, k engine.Kind) float64 { return float64(r.c.StaleByKind[k]) })),
+		counter("ramjet_stalled_producers_total", "Times a producer was held back for slow consumers.", func(r *reading) float64 { return float64(r.c.Stalled) }),
+	}
+}
+
+// collector reads the table for each scrape; it holds no state.
+type collector struct {
+	src   Source
+	table []metric
+}
+
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for i := range c.table {
+		ch <- c.table[i].desc
+	}
+}
+
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	r := &reading{src: c.src, c: c.src.Counters()}
+	r.rss, r.cpu = c.src.Usage()
+	for i := range c.table {
+		m := &c.table[i]
+		m.read(r, func(v float64, labels ...string) { ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...) })
+	}
+}
+
+// newMetrics returns the /metrics page: OpenMetrics for scrapers that accept it, else the older text format.
+func newMetrics(src Source) http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(&collector{src, metricTable()}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}

@@ -1,0 +1,39 @@
+package monitor
+
+import (
+	"time"
+
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/engine/config"
+	"ramjet/engine/interest"
+	"ramjet/engine/link"
+)
+
+// Source is what the pages report about. Any goroutine; no method takes a data-path lock.
+type Source interface {
+	ID() string
+	Name() string
+	Version() string
+	GitCommit() string
+	StartTime() time.Time
+	ConfigTime() time.Time
+	Now() time.Time
+	Options() *config.Options
+	Accounts() *account.Registry
+	Registry() *link.Registry
+	Counters() link.Counters
+	// CacheStats sums the match caches of all loops.
+	CacheStats() interest.Stats
+	// Usage returns resident memory in bytes and CPU in percent of one core since the last sample.
+	Usage() (rss int64, cpu float64)
+	Logger() engine.Logger
+	// Ready says whether clients can be served; reasons when not (starting, lame duck, ...).
+	Ready() (ok bool, reasons []string)
+	// Listeners returns bound addresses by name: "client", "monitoring", "websocket", ... (host:port).
+	Listeners() map[string]string
+	// ConnectURLs as in INFO.
+	ConnectURLs() (client, ws []string)
+	// AuthRequired as in INFO.
+	AuthRequired() bool
+}

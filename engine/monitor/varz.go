@@ -1,0 +1,128 @@
+package monitor
+
+import (
+	"math"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"ramjet/engine"
+	"ramjet/engine/config"
+	"ramjet/engine/link"
+	"ramjet/proto/sysapi"
+)
+
+func (s *Server) varz(*params) (any, error) {
+	src, o, now := s.src, s.src.Options(), s.src.Now()
+	rss, cpu := src.Usage()
+	c := src.Counters()
+	reg := src.Registry()
+	listeners := src.Listeners()
+	v := &sysapi.Varz{
+		ID: src.ID(), Name: src.Name(), Version: src.Version(), Proto: 1, GitCommit: src.GitCommit(), Go: runtime.Version(),
+		Host: o.Host, Port: boundPort(listeners["client"], o.Port),
+		AuthRequired: src.AuthRequired(),
+		MaxConn:      o.MaxConn, MaxSubs: o.MaxSubs,
+		PingInterval: o.PingInterval, PingMax: o.PingMax,
+		HTTPHost: o.HTTPHost, HTTPPort: boundPort(listeners["monitoring"], o.HTTPPort), HTTPBasePath: o.HTTPBasePath,
+		HTTPSPort:   boundPort(listeners["monitoring_tls"], o.HTTPSPort),
+		AuthTimeout: o.Auth.Timeout.Seconds(), MaxControlLine: int32(o.MaxControlLine),
+		MaxPayload: o.MaxPayload, MaxPending: o.MaxPending,
+		TLSTimeout: defaultTLSTimeout, WriteDeadline: o.WriteDeadline, WriteTimeout: policyName(o.WriteTimeout),
+		Start: src.StartTime().UTC(), Now: now.UTC(), Uptime: link.Uptime(now.Sub(src.StartTime())),
+		Mem: rss, Cores: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0), CPU: cpu,
+		Connections: reg.Count(engine.Client), TotalConnections: reg.Total(),
+		Routes: reg.Count(engine.Router), Leafs: reg.Count(engine.Leaf),
+		InMsgs: c.InMsgs, InBytes: c.InBytes, InClientMsgs: c.InClientMsgs, InClientBytes: c.InClientBytes,
+		OutMsgs: c.OutMsgs, OutBytes: c.OutBytes, OutClientMsgs: c.OutClientMsgs, OutClientBytes: c.OutClientBytes,
+		SlowConsumers: c.SlowConsumers, StaleConnections: c.Stale, StalledClients: c.Stalled,
+		Subscriptions: s.indexStats("").Subscriptions,
+		HTTPReqStats:  s.requestCounts(),
+		ConfigDigest:  o.Digest, ConfigLoadTime: src.ConfigTime().UTC(),
+		Tags: o.ServerTags, Metadata: o.Metadata, FeatureFlags: o.FeatureFlags,
+		SlowConsumerStats: kindStats(&c.SlowByKind), StaleStats: kindStats(&c.StaleByKind),
+		DiskIOWait: &sysapi.DiskIOWaitStats{},
+	}
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		v.MemLimit = limit
+	}
+	if a := src.Accounts().System(); a != nil {
+		v.SystemAccount = a.Name()
+	}
+	v.ConnectURLs, v.WSConnectURLs = src.ConnectURLs()
+	if t := o.TLS; t != nil {
+		v.TLSRequired = !o.AllowNonTLS
+		v.TLSVerify = t.Verify || t.VerifyAndMap
+		v.TLSCertNotAfter = notAfter(t)
+		if t.Timeout > 0 {
+			v.TLSTimeout = t.Timeout.Seconds()
+		}
+	}
+	if len(o.TrustedProxies) > 0 {
+		v.Proxies = &sysapi.ProxiesVarz{}
+		for _, k := range o.TrustedProxies {
+			v.Proxies.Trusted = append(v.Proxies.Trusted, sysapi.ProxyInfo{Key: k})
+		}
+	}
+	if w := o.Websocket; w != nil && w.Port != 0 {
+		v.Websocket = websocketVarz(w, boundPort(listeners["websocket"], w.Port))
+	}
+	return v, nil
+}
+
+// defaultTLSTimeout is shown also without TLS, in seconds (reference/limits_and_defaults.md).
+const defaultTLSTimeout = 2
+
+func websocketVarz(w *config.WebsocketOptions, port int) sysapi.WebsocketVarz {
+	v := sysapi.WebsocketVarz{
+		Host: w.Host, Port: port, Advertise: w.Advertise, NoAuthUser: w.NoAuthUser, JWTCookie: w.JWTCookie,
+		HandshakeTimeout: w.HandshakeTimeout, AuthTimeout: w.Auth.Timeout.Seconds(), NoTLS: w.NoTLS,
+		SameOrigin: w.SameOrigin, AllowedOrigins: w.AllowedOrigins, Compression: w.Compression,
+	}
+	if t := w.TLS; t != nil {
+		v.TLSMap = t.VerifyAndMap
+		for k := range t.PinnedCerts {
+			v.TLSPinnedCerts = append(v.TLSPinnedCerts, k)
+		}
+		v.TLSCertNotAfter = notAfter(t)
+	}
+	return v
+}
+
+// notAfter is when the first certificate of a block expires.
+func notAfter(t *config.TLSOptions) *time.Time {
+	if t == nil || t.Config == nil || len(t.Config.Certificates) == 0 || t.Config.Certificates[0].Leaf == nil {
+		return nil
+	}
+	at := t.Config.Certificates[0].Leaf.NotAfter.UTC()
+	return &at
+}
+
+func kindStats(n *[engine.NumKinds]int64) *sysapi.KindStats {
+	return &sysapi.KindStats{
+		Clients: uint64(n[engine.Client]), Routes: uint64(n[engine.Router]),
+		Gateways: uint64(n[engine.Gateway]), Leafs: uint64(n[engine.Leaf]),
+	}
+}
+
+func policyName(p config.WritePolicy) string {
+	switch p {
+	case config.WriteClose:
+		return "close"
+	case config.WriteRetry:
+		return "retry"
+	}
+	return ""
+}
+
+// boundPort is the port of a bound address, or the configured one while it is not bound.
+func boundPort(addr string, configured int) int {
+	if _, p, err := net.SplitHostPort(addr); err == nil {
+		if n, err := strconv.Atoi(p); err == nil {
+			return n
+		}
+	}
+	return max(0, configured)
+}

@@ -1,0 +1,240 @@
+package sysapi
+
+import "time"
+
+// Connz is the answer of /connz.
+type Connz struct {
+	ID       string      `json:"server_id"`
+	Now      time.Time   `json:"now"`
+	NumConns int         `json:"num_connections"`
+	Total    int         `json:"total"`
+	Offset   int         `json:"offset"`
+	Limit    int         `json:"limit"`
+	Conns    []*ConnInfo `json:"connections"`
+}
+
+// SublistStats are the figures of a subscription index.
+type SublistStats struct {
+	NumSubs      uint32  `json:"num_subscriptions"`
+	NumCache     uint32  `json:"num_cache"`
+	NumInserts   uint64  `json:"num_inserts"`
+	NumRemoves   uint64  `json:"num_removes"`
+	NumMatches   uint64  `json:"num_matches"`
+	CacheHitRate float64 `json:"cache_hit_rate"`
+	MaxFanout    uint32  `json:"max_fanout"`
+	AvgFanout    float64 `json:"avg_fanout"`
+}
+
+// Subsz is the answer of /subsz.
+type Subsz struct {
+	ID  string    `json:"server_id"`
+	Now time.Time `json:"now"`
+	SublistStats
+	Total  int         `json:"total"`
+	Offset int         `json:"offset"`
+	Limit  int         `json:"limit"`
+	Subs   []SubDetail `json:"subscriptions_list,omitempty"`
+}
+
+// Routez is the answer of /routez.
+type Routez struct {
+	ID        string      `json:"server_id"`
+	Name      string      `json:"server_name"`
+	Now       time.Time   `json:"now"`
+	NumRoutes int         `json:"num_routes"`
+	Routes    []RouteInfo `json:"routes"`
+}
+
+// RouteInfo is one route.
+type RouteInfo struct {
+	Rid          uint64      `json:"rid"`
+	RemoteID     string      `json:"remote_id"`
+	RemoteName   string      `json:"remote_name"`
+	DidSolicit   bool        `json:"did_solicit"`
+	IsConfigured bool        `json:"is_configured"`
+	IP           string      `json:"ip"`
+	Port         int         `json:"port"`
+	Start        time.Time   `json:"start"`
+	LastActivity time.Time   `json:"last_activity"`
+	RTT          string      `json:"rtt,omitempty"`
+	Uptime       string      `json:"uptime"`
+	Idle         string      `json:"idle"`
+	Pending      int         `json:"pending_size"`
+	InMsgs       int64       `json:"in_msgs"`
+	OutMsgs      int64       `json:"out_msgs"`
+	InBytes      int64       `json:"in_bytes"`
+	OutBytes     int64       `json:"out_bytes"`
+	NumSubs      uint32      `json:"subscriptions"`
+	Subs         []string    `json:"subscriptions_list,omitempty"`
+	SubsDetail   []SubDetail `json:"subscriptions_list_detail,omitempty"`
+	Account      string      `json:"account,omitempty"`
+	Compression  string      `json:"compression,omitempty"`
+}
+
+// Gatewayz is the answer of /gatewayz.
+type Gatewayz struct {
+	ID       string                     `json:"server_id"`
+	Now      time.Time                  `json:"now"`
+	Name     string                     `json:"name,omitempty"`
+	Host     string                     `json:"host,omitempty"`
+	Port     int                        `json:"port,omitempty"`
+	Outbound map[string]*RemoteGateway  `json:"outbound_gateways"`
+	Inbound  map[string][]RemoteGateway `json:"inbound_gateways"`
+}
+
+// RemoteGateway is a connection to or from another cluster.
+type RemoteGateway struct {
+	Configured bool      `json:"configured"`
+	Connection *ConnInfo `json:"connection,omitempty"`
+}
+
+// Leafz is the answer of /leafz.
+type Leafz struct {
+	ID       string     `json:"server_id"`
+	Now      time.Time  `json:"now"`
+	NumLeafs int        `json:"leafnodes"`
+	Leafs    []LeafInfo `json:"leafs"`
+}
+
+// LeafInfo is one leafnode connection.
+type LeafInfo struct {
+	ID          uint64     `json:"id"`
+	Name        string     `json:"name"`
+	IsSpoke     bool       `json:"is_spoke"`
+	IsIsolated  bool       `json:"is_isolated,omitempty"`
+	Account     string     `json:"account"`
+	IP          string     `json:"ip"`
+	Port        int        `json:"port"`
+	RTT         string     `json:"rtt,omitempty"`
+	InMsgs      int64      `json:"in_msgs"`
+	OutMsgs     int64      `json:"out_msgs"`
+	InBytes     int64      `json:"in_bytes"`
+	OutBytes    int64      `json:"out_bytes"`
+	NumSubs     uint32     `json:"subscriptions"`
+	Subs        []string   `json:"subscriptions_list,omitempty"`
+	Compression string     `json:"compression,omitempty"`
+	Websocket   bool       `json:"websocket,omitempty"`
+	Proxy       *ProxyInfo `json:"proxy,omitempty"`
+}
+
+// Accountz is the answer of /accountz.
+type Accountz struct {
+	ID            string       `json:"server_id"`
+	Now           time.Time    `json:"now"`
+	SystemAccount string       `json:"system_account,omitempty"`
+	Accounts      []string     `json:"accounts,omitempty"`
+	Account       *AccountInfo `json:"account_detail,omitempty"`
+}
+
+// AccountInfo is one account.
+type AccountInfo struct {
+	Name      string               `json:"account_name"`
+	Updated   *time.Time           `json:"update_time,omitempty"`
+	IsSystem  bool                 `json:"is_system,omitempty"`
+	Expired   bool                 `json:"expired"`
+	Complete  bool                 `json:"complete"`
+	JetStream bool                 `json:"jetstream_enabled"`
+	Leafs     int                  `json:"leafnode_connections"`
+	Clients   int                  `json:"client_connections"`
+	Subs      uint32               `json:"subscriptions"`
+	Mappings  map[string][]MapDest `json:"mappings,omitempty"`
+	NameTag   string               `json:"name_tag,omitempty"`
+	Sublist   *SublistStats        `json:"sublist_stats,omitempty"`
+}
+
+// MapDest is a mapping destination.
+type MapDest struct {
+	Subject string `json:"subject"`
+	Weight  uint8  `json:"weight"`
+	Cluster string `json:"cluster,omitempty"`
+}
+
+// AccountStatz is the answer of /accstatz.
+type AccountStatz struct {
+	ID       string         `json:"server_id"`
+	Now      time.Time      `json:"now"`
+	Accounts []*AccountStat `json:"account_statz"`
+}
+
+// AccountStat is the traffic of one account.
+type AccountStat struct {
+	Account       string    `json:"acc"`
+	Name          string    `json:"name"`
+	Conns         int       `json:"conns"`
+	Leafs         int       `json:"leafnodes"`
+	TotalConns    int       `json:"total_conns"`
+	NumSubs       uint32    `json:"num_subscriptions"`
+	Sent          DataStats `json:"sent"`
+	Received      DataStats `json:"received"`
+	SlowConsumers int64     `json:"slow_consumers"`
+}
+
+// MsgBytes counts messages.
+type MsgBytes struct {
+	Msgs  int64 `json:"msgs"`
+	Bytes int64 `json:"bytes"`
+}
+
+// DataStats counts messages, also by kind of peer.
+type DataStats struct {
+	MsgBytes
+	Gateways *MsgBytes `json:"gateways,omitempty"`
+	Routes   *MsgBytes `json:"routes,omitempty"`
+	Leafs    *MsgBytes `json:"leafs,omitempty"`
+}
+
+// JSInfo is the answer of /jsz.
+type JSInfo struct {
+	JetStreamStats
+	ID        string          `json:"server_id"`
+	Now       time.Time       `json:"now"`
+	Disabled  bool            `json:"disabled,omitempty"`
+	Config    JetStreamConfig `json:"config,omitempty"`
+	Limits    *JSLimits       `json:"limits,omitempty"`
+	Streams   int             `json:"streams"`
+	Consumers int             `json:"consumers"`
+	Messages  uint64          `json:"messages"`
+	Bytes     uint64          `json:"bytes"`
+	Total     int             `json:"total"`
+}
+
+// Health is the answer of /healthz.
+type Health struct {
+	Status     string        `json:"status"`
+	StatusCode int           `json:"status_code,omitempty"`
+	Error      string        `json:"error,omitempty"`
+	Errors     []HealthError `json:"errors,omitempty"`
+}
+
+// HealthError is one cause in /healthz?details=true.
+type HealthError struct {
+	Type     string `json:"type"`
+	Account  string `json:"account,omitempty"`
+	Stream   string `json:"stream,omitempty"`
+	Consumer string `json:"consumer,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+// Slowz is the answer of /slowz, Ramjet's own page: who is slow.
+type Slowz struct {
+	ID    string     `json:"server_id"`
+	Now   time.Time  `json:"now"`
+	Slow  []SlowConn `json:"slow"`
+	Total int        `json:"total"`
+}
+
+// SlowConn is a connection that does not keep up, or was closed because it did not.
+type SlowConn struct {
+	Cid      uint64     `json:"cid"`
+	Name     string     `json:"name,omitempty"`
+	Account  string     `json:"account,omitempty"`
+	User     string     `json:"user,omitempty"`
+	IP       string     `json:"ip"`
+	Port     int        `json:"port"`
+	Backlog  int        `json:"backlog_bytes"`
+	Stalls   int64      `json:"stalls,omitempty"`
+	Subjects []string   `json:"subjects,omitempty"`
+	Open     bool       `json:"open"`
+	Closed   *time.Time `json:"closed,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+}

@@ -1,0 +1,260 @@
+package sysapi
+
+import "time"
+
+// Varz is the answer of /varz.
+type Varz struct {
+	ID                string            `json:"server_id"`
+	Name              string            `json:"server_name"`
+	Version           string            `json:"version"`
+	Proto             int               `json:"proto"`
+	GitCommit         string            `json:"git_commit,omitempty"`
+	Go                string            `json:"go"`
+	Host              string            `json:"host"`
+	Port              int               `json:"port"`
+	AuthRequired      bool              `json:"auth_required,omitempty"`
+	TLSRequired       bool              `json:"tls_required,omitempty"`
+	TLSVerify         bool              `json:"tls_verify,omitempty"`
+	TLSOCSPPeerVerify bool              `json:"tls_ocsp_peer_verify,omitempty"`
+	IP                string            `json:"ip,omitempty"`
+	ConnectURLs       []string          `json:"connect_urls,omitempty"`
+	WSConnectURLs     []string          `json:"ws_connect_urls,omitempty"`
+	MaxConn           int               `json:"max_connections"`
+	MaxSubs           int               `json:"max_subscriptions,omitempty"`
+	PingInterval      time.Duration     `json:"ping_interval"`
+	PingMax           int               `json:"ping_max"`
+	HTTPHost          string            `json:"http_host"`
+	HTTPPort          int               `json:"http_port"`
+	HTTPBasePath      string            `json:"http_base_path"`
+	HTTPSPort         int               `json:"https_port"`
+	AuthTimeout       float64           `json:"auth_timeout"`
+	MaxControlLine    int32             `json:"max_control_line"`
+	MaxPayload        int               `json:"max_payload"`
+	MaxPending        int64             `json:"max_pending"`
+	Cluster           ClusterVarz       `json:"cluster"`
+	Gateway           GatewayVarz       `json:"gateway"`
+	Leaf              LeafVarz          `json:"leaf"`
+	MQTT              MQTTVarz          `json:"mqtt"`
+	Websocket         WebsocketVarz     `json:"websocket"`
+	JetStream         JetStreamVarz     `json:"jetstream"`
+	TLSTimeout        float64           `json:"tls_timeout"`
+	WriteDeadline     time.Duration     `json:"write_deadline"`
+	WriteTimeout      string            `json:"write_timeout,omitempty"`
+	Start             time.Time         `json:"start"`
+	Now               time.Time         `json:"now"`
+	Uptime            string            `json:"uptime"`
+	Mem               int64             `json:"mem"`
+	Cores             int               `json:"cores"`
+	MaxProcs          int               `json:"gomaxprocs"`
+	MemLimit          int64             `json:"gomemlimit,omitempty"`
+	CPU               float64           `json:"cpu"`
+	Connections       int               `json:"connections"`
+	TotalConnections  uint64            `json:"total_connections"`
+	Routes            int               `json:"routes"`
+	Remotes           int               `json:"remotes"`
+	Leafs             int               `json:"leafnodes"`
+	InMsgs            int64             `json:"in_msgs"`
+	InBytes           int64             `json:"in_bytes"`
+	InClientMsgs      int64             `json:"in_client_msgs"`
+	InClientBytes     int64             `json:"in_client_bytes"`
+	OutMsgs           int64             `json:"out_msgs"`
+	OutBytes          int64             `json:"out_bytes"`
+	OutClientMsgs     int64             `json:"out_client_msgs"`
+	OutClientBytes    int64             `json:"out_client_bytes"`
+	SlowConsumers     int64             `json:"slow_consumers"`
+	StaleConnections  int64             `json:"stale_connections"`
+	StalledClients    int64             `json:"stalled_clients"`
+	Subscriptions     uint32            `json:"subscriptions"`
+	HTTPReqStats      map[string]uint64 `json:"http_req_stats"`
+	ConfigLoadTime    time.Time         `json:"config_load_time"`
+	ConfigDigest      string            `json:"config_digest"`
+	Tags              []string          `json:"tags,omitempty"`
+	Metadata          map[string]string `json:"metadata,omitempty"`
+	FeatureFlags      map[string]bool   `json:"feature_flags,omitempty"`
+	SystemAccount     string            `json:"system_account,omitempty"`
+	SlowConsumerStats *KindStats        `json:"slow_consumer_stats"`
+	StaleStats        *KindStats        `json:"stale_connection_stats,omitempty"`
+	DiskIOWait        *DiskIOWaitStats  `json:"disk_io_wait_stats"`
+	Proxies           *ProxiesVarz      `json:"proxies,omitempty"`
+	TLSCertNotAfter   *time.Time        `json:"tls_cert_not_after,omitempty"`
+}
+
+// ClusterVarz, GatewayVarz, LeafVarz, MQTTVarz, WebsocketVarz and JetStreamVarz are the blocks of /varz: {} when
+// the subsystem is off.
+type ClusterVarz struct {
+	Name            string        `json:"name,omitempty"`
+	Host            string        `json:"addr,omitempty"`
+	Port            int           `json:"cluster_port,omitempty"`
+	AuthTimeout     float64       `json:"auth_timeout,omitempty"`
+	URLs            []string      `json:"urls,omitempty"`
+	TLSTimeout      float64       `json:"tls_timeout,omitempty"`
+	TLSRequired     bool          `json:"tls_required,omitempty"`
+	TLSVerify       bool          `json:"tls_verify,omitempty"`
+	PoolSize        int           `json:"pool_size,omitempty"`
+	WriteDeadline   time.Duration `json:"write_deadline,omitempty"`
+	WriteTimeout    string        `json:"write_timeout,omitempty"`
+	TLSCertNotAfter *time.Time    `json:"tls_cert_not_after,omitempty"`
+}
+
+// GatewayVarz is the gateway block.
+type GatewayVarz struct {
+	Name            string              `json:"name,omitempty"`
+	Host            string              `json:"host,omitempty"`
+	Port            int                 `json:"port,omitempty"`
+	AuthTimeout     float64             `json:"auth_timeout,omitempty"`
+	TLSTimeout      float64             `json:"tls_timeout,omitempty"`
+	TLSRequired     bool                `json:"tls_required,omitempty"`
+	TLSVerify       bool                `json:"tls_verify,omitempty"`
+	Advertise       string              `json:"advertise,omitempty"`
+	ConnectRetries  int                 `json:"connect_retries,omitempty"`
+	Gateways        []RemoteGatewayVarz `json:"gateways,omitempty"`
+	RejectUnknown   bool                `json:"reject_unknown,omitempty"`
+	WriteDeadline   time.Duration       `json:"write_deadline,omitempty"`
+	WriteTimeout    string              `json:"write_timeout,omitempty"`
+	TLSCertNotAfter *time.Time          `json:"tls_cert_not_after,omitempty"`
+}
+
+// RemoteGatewayVarz is a configured remote gateway.
+type RemoteGatewayVarz struct {
+	Name       string   `json:"name"`
+	TLSTimeout float64  `json:"tls_timeout,omitempty"`
+	URLs       []string `json:"urls,omitempty"`
+}
+
+// LeafVarz is the leafnode block.
+type LeafVarz struct {
+	Host              string           `json:"host,omitempty"`
+	Port              int              `json:"port,omitempty"`
+	AuthTimeout       float64          `json:"auth_timeout,omitempty"`
+	TLSTimeout        float64          `json:"tls_timeout,omitempty"`
+	TLSRequired       bool             `json:"tls_required,omitempty"`
+	TLSVerify         bool             `json:"tls_verify,omitempty"`
+	Remotes           []RemoteLeafVarz `json:"remotes,omitempty"`
+	TLSOCSPPeerVerify bool             `json:"tls_ocsp_peer_verify,omitempty"`
+	WriteDeadline     time.Duration    `json:"write_deadline,omitempty"`
+	WriteTimeout      string           `json:"write_timeout,omitempty"`
+	TLSCertNotAfter   *time.Time       `json:"tls_cert_not_after,omitempty"`
+}
+
+// RemoteLeafVarz is a configured leafnode remote.
+type RemoteLeafVarz struct {
+	LocalAccount      string     `json:"local_account,omitempty"`
+	TLSTimeout        float64    `json:"tls_timeout,omitempty"`
+	URLs              []string   `json:"urls,omitempty"`
+	Deny              *DenyRules `json:"deny,omitempty"`
+	TLSOCSPPeerVerify bool       `json:"tls_ocsp_peer_verify,omitempty"`
+}
+
+// DenyRules are the denied subjects of a leafnode remote.
+type DenyRules struct {
+	Exports []string `json:"exports,omitempty"`
+	Imports []string `json:"imports,omitempty"`
+}
+
+// MQTTVarz is the MQTT block.
+type MQTTVarz struct {
+	Host              string        `json:"host,omitempty"`
+	Port              int           `json:"port,omitempty"`
+	NoAuthUser        string        `json:"no_auth_user,omitempty"`
+	AuthTimeout       float64       `json:"auth_timeout,omitempty"`
+	TLSMap            bool          `json:"tls_map,omitempty"`
+	TLSTimeout        float64       `json:"tls_timeout,omitempty"`
+	TLSPinnedCerts    []string      `json:"tls_pinned_certs,omitempty"`
+	JSDomain          string        `json:"js_domain,omitempty"`
+	AckWait           time.Duration `json:"ack_wait,omitempty"`
+	MaxAckPending     uint16        `json:"max_ack_pending,omitempty"`
+	TLSOCSPPeerVerify bool          `json:"tls_ocsp_peer_verify,omitempty"`
+	TLSCertNotAfter   *time.Time    `json:"tls_cert_not_after,omitempty"`
+}
+
+// WebsocketVarz is the websocket block.
+type WebsocketVarz struct {
+	Host              string        `json:"host,omitempty"`
+	Port              int           `json:"port,omitempty"`
+	Advertise         string        `json:"advertise,omitempty"`
+	NoAuthUser        string        `json:"no_auth_user,omitempty"`
+	JWTCookie         string        `json:"jwt_cookie,omitempty"`
+	HandshakeTimeout  time.Duration `json:"handshake_timeout,omitempty"`
+	AuthTimeout       float64       `json:"auth_timeout,omitempty"`
+	NoTLS             bool          `json:"no_tls,omitempty"`
+	TLSMap            bool          `json:"tls_map,omitempty"`
+	TLSPinnedCerts    []string      `json:"tls_pinned_certs,omitempty"`
+	SameOrigin        bool          `json:"same_origin,omitempty"`
+	AllowedOrigins    []string      `json:"allowed_origins,omitempty"`
+	Compression       bool          `json:"compression,omitempty"`
+	TLSOCSPPeerVerify bool          `json:"tls_ocsp_peer_verify,omitempty"`
+	TLSCertNotAfter   *time.Time    `json:"tls_cert_not_after,omitempty"`
+}
+
+// JetStreamVarz is the JetStream block.
+type JetStreamVarz struct {
+	Config *JetStreamConfig `json:"config,omitempty"`
+	Stats  *JetStreamStats  `json:"stats,omitempty"`
+	Limits *JSLimits        `json:"limits,omitempty"`
+}
+
+// JetStreamConfig is the server's JetStream configuration.
+type JetStreamConfig struct {
+	MaxMemory    int64         `json:"max_memory"`
+	MaxStore     int64         `json:"max_storage"`
+	StoreDir     string        `json:"store_dir,omitempty"`
+	SyncInterval time.Duration `json:"sync_interval,omitempty"`
+	SyncAlways   bool          `json:"sync_always,omitempty"`
+	Domain       string        `json:"domain,omitempty"`
+	CompressOK   bool          `json:"compress_ok,omitempty"`
+	UniqueTag    string        `json:"unique_tag,omitempty"`
+	Strict       bool          `json:"strict,omitempty"`
+}
+
+// JetStreamStats is the server's JetStream usage.
+type JetStreamStats struct {
+	Memory         uint64     `json:"memory"`
+	Store          uint64     `json:"storage"`
+	ReservedMemory uint64     `json:"reserved_memory"`
+	ReservedStore  uint64     `json:"reserved_storage"`
+	Accounts       int        `json:"accounts"`
+	HAAssets       int        `json:"ha_assets"`
+	API            JSAPIStats `json:"api"`
+}
+
+// JSAPIStats counts JetStream API requests.
+type JSAPIStats struct {
+	Level    int    `json:"level"`
+	Total    uint64 `json:"total"`
+	Errors   uint64 `json:"errors"`
+	Inflight uint64 `json:"inflight,omitempty"`
+}
+
+// JSLimits are the server's JetStream limits.
+type JSLimits struct {
+	MaxRequestBatch           int           `json:"max_request_batch,omitempty"`
+	MaxAckPending             int           `json:"max_ack_pending,omitempty"`
+	MaxHAAssets               int           `json:"max_ha_assets,omitempty"`
+	Duplicates                time.Duration `json:"max_duplicate_window,omitempty"`
+	MaxBatchInflightPerStream int           `json:"max_batch_inflight_per_stream,omitempty"`
+	MaxBatchInflightTotal     int           `json:"max_batch_inflight_total,omitempty"`
+	MaxBatchSize              int           `json:"max_batch_size,omitempty"`
+	MaxBatchTimeout           time.Duration `json:"max_batch_timeout,omitempty"`
+	DefaultMaxConsumers       int           `json:"default_max_consumers,omitempty"`
+}
+
+// KindStats counts an event by kind of connection.
+type KindStats struct {
+	Clients  uint64 `json:"clients"`
+	Routes   uint64 `json:"routes"`
+	Gateways uint64 `json:"gateways"`
+	Leafs    uint64 `json:"leafs"`
+}
+
+// DiskIOWaitStats says how long storage waited for its turn.
+type DiskIOWaitStats struct {
+	Waiters     int64  `json:"waiters"`
+	Waits       uint64 `json:"waits"`
+	WaitTime    uint64 `json:"wait_time"`
+	MaxWaitTime uint64 `json:"max_wait_time"`
+}
+
+// ProxiesVarz lists the trusted proxies.
+type ProxiesVarz struct {
+	Trusted []ProxyInfo `json:"trusted,omitempty"`
+}
