@@ -36,7 +36,7 @@ func TestDeterministic(t *testing.T) {
 	if same > 0 {
 		t.Error("different seeds agree")
 	}
-	if NewRandom().s == NewRandom().s {
+	if x, y := NewRandom(), NewRandom(); x.s == y.s {
 		t.Error("two random sources agree")
 	}
 }
@@ -116,7 +116,8 @@ func TestNUID(t *testing.T) {
 	if id := g.Next(); id[:prefixLen] == prefix || len(id) != IDLen {
 		t.Errorf("prefix kept after the sequence ended: %q", id)
 	}
-	if NewNUID(New(1)).Next() != NewNUID(New(1)).Next() || NewNUID(New(1)).Next() == NewNUID(New(2)).Next() {
+	first, same, other := NewNUID(New(1)).Next(), NewNUID(New(1)).Next(), NewNUID(New(2)).Next()
+	if first != same || first == other {
 		t.Error("seed does not decide")
 	}
 	buf := make([]byte, 0, 64)
