@@ -50,6 +50,7 @@ type Server struct {
 	startTime time.Time
 
 	ctl *control
+	use usage
 
 	// Set by New or Start, then constant.
 	accounts *account.Registry
@@ -82,10 +83,10 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	if err := checkOptions(&o); err != nil {
 		return nil, err
 	}
-	if env.Clock == nil {
-		env.Clock = clock.System()
-	}
 	s := &Server{env: env, clk: env.Clock, log: env.Logger, listeners: map[string]*netio.Listener{}, done: make(chan struct{})}
+	if s.clk == nil {
+		s.clk = clock.System() // env.Clock stays nil: loops then use the runtime's timers directly
+	}
 	var err error
 	if s.identity, err = newIdentity(env.Seed); err != nil {
 		return nil, err
