@@ -125,7 +125,7 @@ func newWorld(t testing.TB, set func(*config.Options)) *world {
 	var env link.Env
 	w.env = &env
 	w.group, err = netio.NewGroup(netio.Config{
-		Loops: 2, Clock: clock.System(), Logger: w.log, TurnEnd: func(l *netio.Loop) { env.TurnEnd(l) },
+		Loops: 2, Logger: w.log, TurnEnd: func(l *netio.Loop) { env.TurnEnd(l) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -193,6 +193,9 @@ type peer struct {
 
 func (w *world) dial() *peer {
 	w.t.Helper()
+	if usePipe {
+		return w.pipe()
+	}
 	return dialAddr(w.t, w.ln.Addr().String())
 }
 
@@ -284,3 +287,5 @@ func (p *peer) connect(fields string) *peer {
 	p.sync()
 	return p
 }
+
+const usePipe = true

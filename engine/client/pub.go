@@ -125,7 +125,5 @@ func (p *Client) stalled(ctx *dispatch.Ctx) {
 	if !ctx.NoStall {
 		p.StallFor(ctx.SlowSinks)
 	}
-	ctx.Slow = 0
-	clear(ctx.SlowSinks)
-	ctx.SlowSinks = ctx.SlowSinks[:0]
+	ctx.ResetSlow()
 }

@@ -80,8 +80,7 @@ func TestScripts(t *testing.T) {
 					t.Fatalf("scenario %q: no such profile", head)
 				}
 				t.Run(name, func(t *testing.T) {
-					addr := start(t, p)
-					r := &runner{t: t, addr: addr, peers: map[string]*peer{}}
+					r := &runner{t: t, dial: start(t, p), peers: map[string]*peer{}}
 					for i, line := range strings.Split(body, "\n") {
 						r.step(fmt.Sprintf("%s line %d", name, i+1), line)
 					}
@@ -99,8 +98,8 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// start runs a server with profile p and returns its address.
-func start(t *testing.T, p profile) string {
+// start runs a server with profile p and returns how to connect to it.
+func start(t *testing.T, p profile) func() *peer {
 	bin := os.Getenv("RAMJET_PEER")
 	if bin == "" {
 		w := newWorld(t, p.set)
@@ -109,7 +108,7 @@ func start(t *testing.T, p profile) string {
 				t.Log(w.log)
 			}
 		})
-		return w.ln.Addr().String()
+		return w.dial
 	}
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "peer.conf")
@@ -144,13 +143,13 @@ func start(t *testing.T, p profile) string {
 	if _, _, err := net.SplitHostPort(strings.TrimSpace(addr)); err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(addr)
+	return func() *peer { return dialAddr(t, strings.TrimSpace(addr)) }
 }
 
 // runner executes the lines of one scenario.
 type runner struct {
 	t     *testing.T
-	addr  string
+	dial  func() *peer
 	peers map[string]*peer
 }
 
@@ -215,7 +214,7 @@ func (r *runner) step(where, line string) {
 }
 
 func (r *runner) open(where, name string) *peer {
-	p := dialAddr(r.t, r.addr)
+	p := r.dial()
 	p.name = where
 	r.peers[name] = p
 	return p

@@ -22,9 +22,6 @@ func (c *Conn) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) engin
 			return v
 		}
 	}
-	if m.NoEcho && m.OriginID == c.id {
-		return engine.Refused
-	}
 	ok, last := s.Take()
 	if !ok {
 		return engine.Refused

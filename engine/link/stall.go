@@ -107,7 +107,7 @@ func (c *Conn) wakeStalled() {
 	l.waiting = nil
 	l.mu.Unlock()
 	for _, x := range w {
-		x.c.nc.Loop().Post(func() { x.c.targetDrained(x.gen) })
+		x.c.nc.Loop().PostFrom(c.loop, func() { x.c.targetDrained(x.gen) })
 	}
 }
 

@@ -63,7 +63,7 @@ func (c *Conn) expireSub(from engine.LoopID, s *interest.Sub) {
 	if a := c.Account(); a != nil {
 		a.Index().Remove(s)
 	}
-	c.nc.Loop().Post(func() {
+	c.nc.Loop().PostFrom(from, func() {
 		c.traceDel(s)
 		sid := []byte(s.SID())
 		if c.subs.Get(sid) == s {
@@ -112,7 +112,7 @@ func (c *Conn) unindex(x *interest.Index, all []*interest.Sub) {
 	if len(rest) == 0 {
 		return
 	}
-	if !c.nc.Loop().Post(func() { c.unindex(x, rest) }) {
+	if !c.nc.Loop().PostFrom(c.loop, func() { c.unindex(x, rest) }) {
 		for _, s := range rest { // the loops have stopped: nobody is kept waiting
 			x.Remove(s)
 		}
