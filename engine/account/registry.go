@@ -136,8 +136,11 @@ func (b *builder) add(opts *config.Options, name string, c *config.Account, maps
 		s.DefaultPerms = c.DefaultPerms
 	}
 	var err error
-	if s.Map, err = compileMappings(maps, opts); err != nil {
-		return nil, fmt.Errorf("account %q: %w", name, err)
+	if s.Mappings, err = compileMappings(maps, clusterName(opts)); err != nil {
+		return nil, err
+	}
+	if s.Mappings != nil {
+		s.Map = s.Mappings.Map
 	}
 	a := b.known(name)
 	if a == nil {

@@ -1,6 +1,9 @@
 package account
 
-import "ramjet/engine/config"
+import (
+	"ramjet/engine/config"
+	"ramjet/proto/subject"
+)
 
 // Snapshot is the immutable part that a reload replaces.
 type Snapshot struct {
@@ -10,8 +13,10 @@ type Snapshot struct {
 	// Map returns the mapped subject of a message published by a client or leafnode (auth.md section
 	// 4): ok false drops it; out aliases in when nothing maps. rnd chooses among weighted
 	// destinations. nil Map = no mappings.
-	Map    func(in, scratch []byte, rnd uint64) (out []byte, mapped, ok bool)
-	System bool
+	Map func(in, scratch []byte, rnd uint64) (out []byte, mapped, ok bool)
+	// Mappings is what Map applies; its sources count as interest towards leafnodes. nil = none.
+	Mappings *subject.Table
+	System   bool
 }
 
 var unlimited = config.AccountLimits{MaxConn: -1, MaxSubs: -1, MaxPayload: -1, MaxLeafs: -1}
