@@ -1,0 +1,14 @@
+package netio
+
+// memPoller serves a loop of a simulation: readiness comes from the in-memory sockets, turns from
+// Group.Step.
+type memPoller struct{ l *Loop }
+
+func newMemPoller(l *Loop) poller { return &memPoller{l: l} }
+
+func (p *memPoller) add(c *Conn) error { return nil }
+func (p *memPoller) update(*Conn)      { p.l.g.mem.touch() }
+func (p *memPoller) remove(*Conn)      {}
+func (p *memPoller) run()              { panic("netio: a simulated loop is driven by Group.Step") }
+func (p *memPoller) wake()             { p.l.g.mem.touch() }
+func (p *memPoller) close()            {}
