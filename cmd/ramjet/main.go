@@ -49,6 +49,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	for _, w := range warnings {
 		fmt.Fprintf(stderr, "%s: %s\n", program, w)
 	}
+	redactArgs(os.Args)
 	server.TuneMemory()
 	s, err := server.New(opts, server.Env{Load: load})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -135,7 +136,7 @@ func signalTargets(target string) ([]int, error) {
 func runningServers() ([]int, error) {
 	names, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil || len(names) == 0 {
-		return nil, errors.New("unable to resolve pid, try providing one")
+		return pgrep()
 	}
 	var pids []int
 	for _, name := range names {
@@ -145,6 +146,23 @@ func runningServers() ([]int, error) {
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
 		if err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	return pids, nil
+}
+
+// pgrep asks the command of that name, where there is no /proc.
+func pgrep() ([]int, error) {
+	out, err := exec.Command("pgrep", "-x", program).Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) { // a failure means that there are none
+		return nil, errors.New("unable to resolve pid, try providing one")
+	}
+	var pids []int
+	for _, f := range strings.Fields(string(out)) {
+		if pid, err := strconv.Atoi(f); err == nil && pid != os.Getpid() {
 			pids = append(pids, pid)
 		}
 	}

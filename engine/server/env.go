@@ -11,6 +11,7 @@ import (
 
 	"ramjet/engine"
 	"ramjet/engine/config"
+	"ramjet/engine/netio"
 	"ramjet/proto/base/clock"
 )
 
@@ -19,6 +20,7 @@ type Env struct {
 	Clock   clock.Clock
 	Logger  engine.Logger // default: built from the options
 	Backend string        // netio backend override (simulation)
+	Net     *netio.MemNet // the network of backend "mem"
 	Seed    uint64        // 0 = from crypto/rand; else identity and choices repeat (simulation)
 
 	// Load reads the configuration again for ReloadFile: the file the server was started with, with the

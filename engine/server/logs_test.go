@@ -172,7 +172,11 @@ func TestLogRotation(t *testing.T) {
 	if !strings.Contains(last, `Rotated log, backup saved as "`+backups[1]+`"`) {
 		t.Errorf("no rotation line for %s in %q", backups[1], last)
 	}
-	if !strings.Contains(last, "line 199") || !strings.Contains(last, `Purged log file "`) {
+	newest, err := os.ReadFile(backups[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(newest)+last, "line 199") || !strings.Contains(last, `Purged log file "`) {
 		t.Errorf("got %q", last)
 	}
 }

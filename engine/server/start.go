@@ -91,7 +91,7 @@ func (s *Server) startLoops(o *config.Options) error {
 		backend = o.Reactor
 	}
 	g, err := netio.NewGroup(netio.Config{
-		Backend: backend, Loops: o.Loops, Clock: s.env.Clock, Logger: s.log,
+		Backend: backend, Loops: o.Loops, Clock: s.env.Clock, Logger: s.log, Net: s.env.Net,
 		TurnEnd: func(l *netio.Loop) {
 			if e := s.linkEnv.Load(); e != nil {
 				e.TurnEnd(l)

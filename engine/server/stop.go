@@ -17,7 +17,10 @@ const (
 func (s *Server) stop() {
 	before := state(s.state.Swap(int32(stateStopping)))
 	s.ctl.stop()
-	s.log.Logf(engine.Info, "", "Initiating Shutdown...")
+	served := before == stateRunning || before == stateLameDuck
+	if served { // else the reason was logged as fatal
+		s.log.Logf(engine.Info, "", "Initiating Shutdown...")
+	}
 	s.closeListeners()
 	if s.group != nil {
 		ctx, cancel := s.withTimeout(stopTimeout)
@@ -32,12 +35,12 @@ func (s *Server) stop() {
 	if s.profile != nil {
 		s.profile.close()
 	}
-	if before == stateRunning || before == stateLameDuck {
+	if served {
 		if err := removePortsFile(s.opts.Load().PortsFileDir); err != nil {
 			s.log.Logf(engine.Error, "RJ-S022", "Removing the ports file: %v", err)
 		}
+		s.log.Logf(engine.Info, "", "Server Exiting..")
 	}
-	s.log.Logf(engine.Info, "", "Server Exiting..")
 	if s.ownLog != nil {
 		s.ownLog.Close(logFlushTimeout)
 	}
