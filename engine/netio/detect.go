@@ -12,6 +12,9 @@ func (c *Conn) DetectTLS(wait time.Duration, cb func(isTLS bool)) {
 	decided := false
 	var timer *Timer
 	c.intercepts = append(c.intercepts, func(data []byte) ([]byte, bool) {
+		if len(data) == 0 {
+			return nil, false // a PROXY header came alone
+		}
 		if !decided {
 			decided = true
 			if timer != nil {

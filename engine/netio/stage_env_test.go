@@ -2,6 +2,7 @@ package netio
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"runtime"
 	"testing"
@@ -111,4 +112,13 @@ func await[T any](t *testing.T, what string, ch <-chan T) T {
 		t.Fatalf("%s: nothing in 20 s", what)
 		panic("unreachable")
 	}
+}
+
+func tlsDial(t *testing.T, addr string, conf *tls.Config) net.Conn {
+	t.Helper()
+	tc := tls.Client(dialStage(t, addr), conf)
+	if err := tc.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return tc
 }
