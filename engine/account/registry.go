@@ -100,6 +100,7 @@ func (b *builder) build(opts *config.Options) error {
 			return fmt.Errorf("%q is a Reserved Account", Global)
 		}
 		if b.next.byName[c.Name] != nil {
+			//lint:ignore ST1005 the text is that of nats-server
 			return fmt.Errorf("Duplicate Account Entry: %s", c.Name)
 		}
 		if _, err := b.add(opts, c.Name, c, c.Mappings, sys == c.Name); err != nil {

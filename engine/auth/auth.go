@@ -68,6 +68,8 @@ type Authenticator struct {
 	wsNoAuth string
 	hidden   bool // INFO does not say auth_required, because of no_auth_user
 	nkeys    bool
+	// unproxied: the configuration before had trusted proxies and this one has none.
+	unproxied bool
 
 	verified *verified
 	hashes   *queue // bcrypt
@@ -104,10 +106,12 @@ func (a *Authenticator) noAuth(r *rules, t engine.ConnType) string {
 }
 
 // Inherit takes over from prev, the authenticator that a reload replaces, which passwords were
-// verified. Before the first Begin; control goroutine.
+// verified and which attempts wait, and learns what prev trusted. Before the first Begin; control
+// goroutine.
 func (a *Authenticator) Inherit(prev *Authenticator) {
 	if prev != nil {
 		a.verified, a.hashes, a.sigs = prev.verified, prev.hashes, prev.sigs
+		a.unproxied = len(prev.proxies) > 0 && len(a.proxies) == 0
 	}
 }
 
@@ -121,6 +125,16 @@ func (a *Authenticator) Begin(req *Request, pool *netio.Pool, done func(Result))
 // Recheck says, after a reload, who an already authenticated connection is now (same request, new
 // configuration); Result.User == nil closes it.
 func (a *Authenticator) Recheck(req *Request, pool *netio.Pool, done func(Result)) {
+	a.recheck(req, pool, done)
+}
+
+func (a *Authenticator) recheck(req *Request, pool submitter, done func(Result)) {
+	if a.unproxied && req.Connect.ProxySig != "" {
+		// The last trusted key was removed, and with it the connections it vouched for.
+		at := a.resolve(req)
+		done(at.denied(netio.ReasonProxyNotTrusted))
+		return
+	}
 	a.begin(req, pool, done)
 }
 

@@ -135,6 +135,7 @@ func TestIdentities(t *testing.T) {
 		}},
 		Accounts: []*config.Account{{Name: "A", Users: []*config.User{{Name: "c", Pass: "pc"}, {Nkey: k.public}}}},
 	}
+	users2 := &config.Options{Auth: config.AuthBlock{Users: users.Auth.Users[:1]}}
 	withDefault := *users
 	withDefault.NoAuthUser = "a"
 	bcryptDefault := *users
@@ -184,6 +185,8 @@ func TestIdentities(t *testing.T) {
 		{"no_auth_user, token sent", &withDefault, wire.Connect{Token: "t"}, 0, denied + ` - Token "[REDACTED]"`, false},
 		{"no_auth_user with bcrypt password", &bcryptDefault, wire.Connect{}, 0, "$G/b", false},
 		{"no_auth_user is nkey", &nkeyDefault, wire.Connect{}, 0, "A/" + k.public, false},
+		{"the name is who was authenticated, not what CONNECT adds", users2, wire.Connect{Nkey: "UX", User: "a", Pass: "pa"}, 0, "$G/a", false},
+		{"a token's name too", token, wire.Connect{User: "admin", Token: "tok"}, 0, "$G/[REDACTED]", false},
 		{"jwt is ignored", users, wire.Connect{JWT: "x", User: "a", Pass: "pa"}, 0, "$G/a", false},
 		{"system account only: $G is open (V)", sysOnly, wire.Connect{}, 0, "$G/no_auth_user", false},
 		{"system account only: login", sysOnly, wire.Connect{User: "admin", Pass: "s"}, 0, "$SYS/admin", false},
@@ -303,6 +306,36 @@ func TestProxies(t *testing.T) {
 	}
 	if a, _ := build(t, user); a.NoAuthUser(ClientListener, 0) != "" || !a.NonceNeeded() {
 		t.Error("no_auth_user with proxy_required before CONNECT, or no nonce")
+	}
+}
+
+// A reload closes what a removed key vouched for (reference/auth.md, section 9).
+func TestProxyKeyRemoved(t *testing.T) {
+	k1, k2 := newKey(t), newKey(t)
+	const nonce = "nonce"
+	with := func(keys ...string) *Authenticator {
+		a, _ := build(t, &config.Options{TrustedProxies: keys})
+		return a
+	}
+	for _, tt := range []struct {
+		name string
+		next *Authenticator
+		sig  string
+		want string
+	}{
+		{"kept", with(k2.public, k1.public), k1.sign(t, nonce, base64.RawURLEncoding), "$G/"},
+		{"one removed", with(k2.public), k1.sign(t, nonce, base64.RawURLEncoding), "Proxy Not Trusted: authentication error"},
+		{"all removed", with(), k1.sign(t, nonce, base64.RawURLEncoding), "Proxy Not Trusted: authentication error"},
+		{"all removed, direct connection", with(), "", "$G/"},
+	} {
+		tt.next.Inherit(with(k1.public, k2.public))
+		pool, got := &testPool{}, ""
+		req := &Request{Nonce: nonce, Connect: wire.Connect{ProxySig: tt.sig}}
+		tt.next.recheck(req, pool, func(r Result) { got = outcome(r) })
+		pool.drain()
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -240,6 +240,7 @@ func (b *builder) addUser(us *users, u *config.User, accName string, defaults *c
 		who, in, name = "nkey", us.byNkey, u.Nkey
 		e.user.Nkey = u.Nkey
 		if e.key, err = nkeys.FromPublicKey(u.Nkey); err != nil || !nkeys.IsValidPublicUserKey(u.Nkey) {
+			//lint:ignore ST1005 the text is that of nats-server
 			return fmt.Errorf("Not a valid public nkey for a user: %q", u.Nkey)
 		}
 	}
@@ -255,6 +256,7 @@ func (b *builder) addUser(us *users, u *config.User, accName string, defaults *c
 		e.types |= bit
 	}
 	if in[name] != nil {
+		//lint:ignore ST1005 the text is that of nats-server
 		return fmt.Errorf("Duplicate %s %q detected", who, name)
 	}
 	in[name] = e
