@@ -7,7 +7,9 @@ import (
 
 // ErrInvalid is the refusal of a malformed subscription subject. The text is what the peer of a
 // SUB sees after the -ERR prefix (reference/protocol.md, section 6).
-var ErrInvalid = errors.New("Invalid Subject") //nolint:staticcheck // the wire text
+//
+//lint:ignore ST1005 the text of the wire protocol
+var ErrInvalid = errors.New("Invalid Subject")
 
 // Valid reports whether s may be subscribed to: not empty, no empty token, `>` only as the last
 // token, no space, tab, carriage return, line feed or form feed (reference/protocol.md, section 8).
