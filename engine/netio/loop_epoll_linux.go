@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"syscall"
@@ -83,7 +84,12 @@ func (p *epollPoller) update(c *Conn) {
 
 func (p *epollPoller) remove(c *Conn) { _ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, c.fd, nil) }
 
-var oneBytes = [8]byte{7: 1}
+// oneBytes is 1 as an eventfd counts: the counter is never read, so a larger step would fill it up
+// and lose wakes.
+var oneBytes = func() (b [8]byte) {
+	binary.NativeEndian.PutUint64(b[:], 1)
+	return b
+}()
 
 func (p *epollPoller) wake() { _, _ = unix.Write(p.evfd, oneBytes[:]) }
 
