@@ -106,7 +106,7 @@ func TestRangeStops(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	r := newRegistry(t, &config.Options{Accounts: []*config.Account{
-		named("none", config.AccountLimits{}), named("zero", limits(0, -1)), named("two", limits(2, 1)), named("free", limits(-1, -1)),
+		named("none", config.AccountLimits{}), named("zero", limits(0, -1)), {Name: "filed", Pos: "f:1:1"}, named("two", limits(2, 1)), named("free", limits(-1, -1)),
 	}})
 	const c, l = engine.Client, engine.Leaf
 	for _, tt := range []struct {
@@ -118,6 +118,7 @@ func TestLimits(t *testing.T) {
 		{Global, []engine.Kind{c, c, l}, []bool{true, true, true}, 2, 1},
 		{"none", []engine.Kind{c, c, l, l}, []bool{true, true, true, true}, 2, 2},
 		{"free", []engine.Kind{c, c, l, l}, []bool{true, true, true, true}, 2, 2},
+		{"filed", []engine.Kind{c, l}, []bool{false, false}, 0, 0}, // zeros in a file
 		{"zero", []engine.Kind{c, l}, []bool{false, true}, 0, 1},
 		{"two", []engine.Kind{c, l, c, l, c}, []bool{true, true, false, false, false}, 1, 1}, // leafs count for clients
 	} {

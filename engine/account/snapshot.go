@@ -21,11 +21,10 @@ type Snapshot struct {
 
 var unlimited = config.AccountLimits{MaxConn: -1, MaxSubs: -1, MaxPayload: -1, MaxLeafs: -1}
 
-// limitsOf returns the limits of a configured account. A block that was never filled (all zero, as in
-// an Options value made by a program) means none: what a configuration file leaves out is -1, so an
-// explicit zero is always among other values.
+// limitsOf returns the limits of a configured account. A block that a program never filled (all zero)
+// means none; in a file an absent limit is -1, and zero is a limit.
 func limitsOf(c *config.Account) config.AccountLimits {
-	if c == nil || c.Limits == (config.AccountLimits{}) {
+	if c == nil || c.Pos == "" && c.Limits == (config.AccountLimits{}) {
 		return unlimited
 	}
 	return c.Limits

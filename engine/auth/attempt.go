@@ -21,8 +21,11 @@ type attempt struct {
 	given  string
 	known  bool // bcrypt accepted the pair before
 	sign   bool // the nonce must be signed with the entry's key
-	proxy  bool // the signature of a trusted proxy is to be checked
-	warn   string
+	proxy  bool // a trusted proxy is to be identified by its signature
+	// signed and proxyKey are what was proven before.
+	signed   bool
+	proxyKey string
+	warn     string
 }
 
 type cost uint8
@@ -35,16 +38,27 @@ const (
 
 // cost says what finish will take.
 func (at *attempt) cost() cost {
-	if at.entry != nil && at.entry.proxyRequired && !at.proxy {
+	if at.entry != nil && at.entry.proxyRequired && !at.proxy && at.proxyKey == "" {
 		return costNothing // refused before any proof
 	}
 	switch {
 	case at.secret != nil && at.secret.bcrypt && !at.known:
 		return costHash
-	case at.sign, at.proxy:
+	case at.sign && !at.signed, at.proxy:
 		return costSignature
 	}
 	return costNothing
+}
+
+// credit takes what was proven before off what is left to prove.
+func (at *attempt) credit(p *proof) {
+	at.signed = p.signed
+	if p.proxy != "" {
+		at.proxy, at.proxyKey = false, p.proxy
+	}
+	if at.entry != nil && at.secret != nil && at.secret.bcrypt && at.secret.text == p.hash {
+		at.known = true
+	}
 }
 
 // resolve finds the identity that req claims, in the order of reference/auth.md, section 1.
@@ -137,21 +151,23 @@ func (at *attempt) claimSingle() {
 // finish proves what is left and answers. On the pool unless cost is costNothing.
 func (a *Authenticator) finish(at *attempt) Result {
 	c := &at.req.Connect
-	proxy := ""
 	if at.proxy {
-		if proxy = a.proxies.signer(at.req.Nonce, c.ProxySig); proxy == "" {
+		if at.proxyKey = a.proxies.signer(at.req.Nonce, c.ProxySig); at.proxyKey == "" {
 			return at.denied(netio.ReasonProxyNotTrusted)
 		}
 	}
 	if at.open {
-		return at.granted(a.anyone(at), proxy)
+		return at.granted(a.anyone(at))
 	}
 	e := at.entry
-	if e != nil && e.proxyRequired && proxy == "" {
+	if e != nil && e.proxyRequired && at.proxyKey == "" {
 		return at.denied(netio.ReasonProxyRequired)
 	}
-	if e != nil && at.sign && !verifySignature(e.key, at.req.Nonce, c.Sig) {
-		return at.denied(netio.ReasonAuthFailure)
+	if e != nil && at.sign && !at.signed {
+		if !verifySignature(e.key, at.req.Nonce, c.Sig) {
+			return at.denied(netio.ReasonAuthFailure)
+		}
+		at.signed = true
 	}
 	if at.secret != nil && !at.known {
 		ok := at.secret.matches(at.given)
@@ -165,13 +181,21 @@ func (a *Authenticator) finish(at *attempt) Result {
 	if e == nil {
 		return at.denied(netio.ReasonAuthFailure)
 	}
-	return at.granted(e.user, proxy)
+	return at.granted(e.user)
 }
 
-func (at *attempt) granted(u *User, proxy string) Result {
-	if proxy != "" {
+// granted is the answer for u; it notes in the request what was proven.
+func (at *attempt) granted(u *User) Result {
+	p := proof{signed: at.signed, proxy: at.proxyKey}
+	if at.secret != nil && at.secret.bcrypt {
+		p.hash = at.secret.text
+	}
+	if p != (proof{}) {
+		at.req.proof.Store(&p)
+	}
+	if at.proxyKey != "" {
 		with := *u
-		with.ProxyKey = proxy
+		with.ProxyKey = at.proxyKey
 		u = &with
 	}
 	return Result{User: u, Warn: at.warn}

@@ -2,7 +2,9 @@ package auth
 
 import (
 	"crypto/tls"
+	"math"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"ramjet/engine"
@@ -37,6 +39,16 @@ type Request struct {
 	// Gone, when not nil, reports that nobody waits for the answer any more (the connection is closed):
 	// an attempt that still waits for its turn is then denied without work. Any goroutine.
 	Gone func() bool
+
+	proof atomic.Pointer[proof]
+}
+
+// proof is what a request has proven: it stays proven after a reload, so that Recheck need not repeat
+// signatures and bcrypt for every connection.
+type proof struct {
+	signed bool   // the nonce is signed with Connect.Nkey
+	proxy  string // trusted key that signed the nonce
+	hash   string // bcrypt hash that the presented secret matches
 }
 
 // User is an authenticated identity: immutable.
@@ -68,8 +80,6 @@ type Authenticator struct {
 	wsNoAuth string
 	hidden   bool // INFO does not say auth_required, because of no_auth_user
 	nkeys    bool
-	// unproxied: the configuration before had trusted proxies and this one has none.
-	unproxied bool
 
 	verified *verified
 	hashes   *queue // bcrypt
@@ -106,12 +116,10 @@ func (a *Authenticator) noAuth(r *rules, t engine.ConnType) string {
 }
 
 // Inherit takes over from prev, the authenticator that a reload replaces, which passwords were
-// verified and which attempts wait, and learns what prev trusted. Before the first Begin; control
-// goroutine.
+// verified and which attempts wait. Before the first Begin; control goroutine.
 func (a *Authenticator) Inherit(prev *Authenticator) {
 	if prev != nil {
 		a.verified, a.hashes, a.sigs = prev.verified, prev.hashes, prev.sigs
-		a.unproxied = len(prev.proxies) > 0 && len(a.proxies) == 0
 	}
 }
 
@@ -123,39 +131,48 @@ func (a *Authenticator) Begin(req *Request, pool *netio.Pool, done func(Result))
 }
 
 // Recheck says, after a reload, who an already authenticated connection is now (same request, new
-// configuration); Result.User == nil closes it.
+// configuration); Result.User == nil closes it. What the request has proven before is not proven
+// again, so that nearly all answers come before Recheck returns; those that do not always wait their
+// turn, however many there are.
 func (a *Authenticator) Recheck(req *Request, pool *netio.Pool, done func(Result)) {
 	a.recheck(req, pool, done)
 }
 
-func (a *Authenticator) recheck(req *Request, pool submitter, done func(Result)) {
-	if a.unproxied && req.Connect.ProxySig != "" {
-		// The last trusted key was removed, and with it the connections it vouched for.
-		at := a.resolve(req)
-		done(at.denied(netio.ReasonProxyNotTrusted))
-		return
-	}
-	a.begin(req, pool, done)
-}
-
 func (a *Authenticator) begin(req *Request, pool submitter, done func(Result)) {
 	at := a.resolve(req)
+	a.prove(&at, pool, done, maxJobs)
+}
+
+func (a *Authenticator) recheck(req *Request, pool submitter, done func(Result)) {
+	at := a.resolve(req)
+	if p := req.proof.Load(); p != nil {
+		if p.proxy != "" && !a.proxies.trusts(p.proxy) {
+			done(at.denied(netio.ReasonProxyNotTrusted))
+			return
+		}
+		at.credit(p)
+	}
+	a.prove(&at, pool, done, math.MaxInt)
+}
+
+// prove finishes at, here or on the pool. limit bounds the attempts that wait.
+func (a *Authenticator) prove(at *attempt, pool submitter, done func(Result), limit int) {
 	q := a.sigs
 	switch at.cost() {
 	case costNothing:
-		done(a.finish(&at))
+		done(a.finish(at))
 		return
 	case costHash:
 		q = a.hashes
 	}
 	job := func() {
-		if req.Gone != nil && req.Gone() {
+		if gone := at.req.Gone; gone != nil && gone() {
 			done(at.denied(netio.ReasonAuthFailure))
 			return
 		}
-		done(a.finish(&at))
+		done(a.finish(at))
 	}
-	if !q.submit(pool, job) {
+	if !q.submit(pool, job, limit) {
 		r := at.denied(netio.ReasonAuthFailure)
 		r.Log += ": too many attempts are waiting"
 		done(r)

@@ -328,15 +328,91 @@ func TestProxyKeyRemoved(t *testing.T) {
 		{"all removed", with(), k1.sign(t, nonce, base64.RawURLEncoding), "Proxy Not Trusted: authentication error"},
 		{"all removed, direct connection", with(), "", "$G/"},
 	} {
-		tt.next.Inherit(with(k1.public, k2.public))
-		pool, got := &testPool{}, ""
 		req := &Request{Nonce: nonce, Connect: wire.Connect{ProxySig: tt.sig}}
-		tt.next.recheck(req, pool, func(r Result) { got = outcome(r) })
-		pool.drain()
-		if got != tt.want {
-			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		if r, _ := ask(t, with(k1.public, k2.public), req); r.User == nil {
+			t.Fatal(outcome(r))
+		}
+		r, pooled := askAgain(t, tt.next, req)
+		if got := outcome(r); got != tt.want || pooled {
+			t.Errorf("%s: %q, want %q; on the pool: %v", tt.name, got, tt.want, pooled)
 		}
 	}
+}
+
+// A reload asks about all connections at once: what they have proven is not proven again.
+func TestRecheck(t *testing.T) {
+	k, other := newKey(t), newKey(t)
+	const nonce = "nonce"
+	h, same := hash(t, "secret"), hash(t, "secret")
+	with := func(noAuth string, us ...*config.User) *Authenticator {
+		a, _ := build(t, &config.Options{NoAuthUser: noAuth, Auth: config.AuthBlock{Users: us}})
+		return a
+	}
+	bob := func(pass string) *config.User { return &config.User{Name: "bob", Pass: pass} }
+	key := &config.User{Nkey: k.public}
+	login := wire.Connect{User: "bob", Pass: "secret"}
+	signed := wire.Connect{Nkey: k.public, Sig: k.sign(t, nonce, base64.RawURLEncoding)}
+	for _, tt := range []struct {
+		name         string
+		before, next *Authenticator
+		c            wire.Connect
+		want         string
+		pool         bool
+	}{
+		{"nothing changed", with("", bob(h)), with("", bob(h)), login, "$G/bob", false},
+		{"plain now", with("", bob(h)), with("", bob("secret")), login, "$G/bob", false},
+		{"password changed", with("", bob("secret")), with("", bob("new")), login, denied + ` - User "bob"`, false},
+		{"hash changed, not the password", with("", bob(h)), with("", bob(same)), login, "$G/bob", true},
+		{"hash of another password", with("", bob(h)), with("", bob(hash(t, "new"))), login, denied + ` - User "bob"`, true},
+		{"plain before, hash now", with("", bob("secret")), with("", bob(h)), login, "$G/bob", true},
+		{"user removed", with("", bob("secret")), with("", &config.User{Name: "x", Pass: "secret"}), login, denied + ` - User "bob"`, false},
+		{"nkey", with("", key), with("", key), signed, "$G/" + k.public, false},
+		{"nkey removed", with("", key), with("", &config.User{Nkey: other.public}), signed, denied + ` - Nkey "` + k.public + `"`, false},
+		{"no_auth_user before, no signature", with(k.public, key), with("", key), wire.Connect{Nkey: k.public}, denied + ` - Nkey "` + k.public + `"`, true},
+		{"no_auth_user removed", with("bob", bob(h)), with("", bob(h)), wire.Connect{}, denied, false},
+		{"another no_auth_user", with("bob", bob(h)), with("x", bob(h), &config.User{Name: "x"}), wire.Connect{}, "$G/x", false},
+	} {
+		req := &Request{Nonce: nonce, Connect: tt.c}
+		if r, _ := ask(t, tt.before, req); r.User == nil {
+			t.Fatal(tt.name, outcome(r))
+		}
+		r, pooled := askAgain(t, tt.next, req)
+		if got := outcome(r); got != tt.want || pooled != tt.pool {
+			t.Errorf("%s: %q, want %q; on the pool: %v", tt.name, got, tt.want, pooled)
+		}
+	}
+	// A full queue refuses newcomers, never those that were in.
+	a := with("", bob(same))
+	req := &Request{Connect: login}
+	ask(t, with("", bob(h)), req)
+	pool, n := &testPool{}, 0
+	for range maxJobs + 10 {
+		a.recheck(req, pool, func(r Result) {
+			if n++; r.User == nil {
+				t.Error(outcome(r))
+			}
+		})
+	}
+	a.begin(&Request{Connect: login}, pool, func(r Result) {
+		if n++; r.User != nil {
+			t.Error("let in past a full queue")
+		}
+	})
+	if n != 1 {
+		t.Errorf("%d answers before their turn", n)
+	}
+}
+
+func askAgain(t testing.TB, a *Authenticator, req *Request) (r Result, pooled bool) {
+	t.Helper()
+	pool, answers := &testPool{}, 0
+	a.recheck(req, pool, func(got Result) { r = got; answers++ })
+	pooled = answers == 0
+	pool.drain()
+	if answers != 1 {
+		t.Fatalf("%d answers", answers)
+	}
+	return r, pooled
 }
 
 func TestListeners(t *testing.T) {
@@ -390,6 +466,9 @@ func TestListeners(t *testing.T) {
 			LeafListener, engine.Leafnode, true, true, "", wire.Connect{User: "l", Pass: "m"}, "A/l"},
 		{"system account only", &config.Options{Accounts: []*config.Account{{Name: "$SYS", Users: users[:1]}}},
 			ClientListener, 0, true, true, "no_auth_user", wire.Connect{}, "$G/no_auth_user"},
+		{"system account and an authorization block", &config.Options{Places: map[string]string{"authorization": "f:1:1"},
+			Accounts: []*config.Account{{Name: "$SYS", Users: users[:1]}}},
+			ClientListener, 0, true, true, "", wire.Connect{}, denied},
 		{"system account and another", &config.Options{Accounts: []*config.Account{{Name: "$SYS", Users: users[:1]}, {Name: "B"}}},
 			ClientListener, 0, true, true, "", wire.Connect{}, denied},
 		{"one account that is not the system account", &config.Options{Accounts: []*config.Account{{Name: "B", Users: users[:1]}}},

@@ -137,14 +137,15 @@ func (b *builder) clientRules(global *account.Account) (rules, error) {
 	return r, nil
 }
 
-// openGlobal reports the configuration whose only account is the system account, with nothing said
-// about who may use $G: users of the system account log in, and everybody else is still let in to $G
-// without credentials (verified on nats-server 2.15.2).
+// openGlobal reports the configuration whose only account is the system account, and that has no
+// authorization block, not even an empty one: users of the system account log in, and everybody else
+// is still let in to $G without credentials (verified on nats-server 2.15.2).
 func (b *builder) openGlobal() bool {
 	o := b.opts
 	sys := b.reg.System()
 	return len(o.Accounts) == 1 && sys != nil && sys.Name() == o.Accounts[0].Name && o.NoAuthUser == "" &&
-		o.Auth.User == "" && o.Auth.Token == "" && o.Auth.Users == nil && o.Auth.DefaultPerms == nil
+		o.Places["authorization"] == "" && o.Auth.User == "" && o.Auth.Token == "" && o.Auth.Users == nil &&
+		o.Auth.DefaultPerms == nil && !o.Auth.ProxyRequired
 }
 
 func anonymous(acc *account.Account) *User { return &User{Account: acc, MaxSubs: -1, MaxPayload: -1} }

@@ -10,6 +10,9 @@
 //     storm of bcrypt logins neither blocks a loop nor delays signatures or TLS handshakes.
 //  4. finish proves and answers with a User or a reason; done is called there.
 //
+//  5. After a reload, Recheck asks the new Authenticator with the same request; what the request has
+//     proven (signatures, bcrypt) is kept in it and not proven again.
+//
 // Per message and subscription, Perms answers CanPub, CanSub and Deliverable without allocating.
 //
 // Threading: Authenticator, User and Perms are immutable and may be used on any goroutine; a reload

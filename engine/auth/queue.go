@@ -20,10 +20,10 @@ type queue struct {
 	workers int
 }
 
-// submit queues job; false when the queue is full. Never blocks.
-func (q *queue) submit(pool submitter, job func()) bool {
+// submit queues job; false when limit jobs wait already. Never blocks.
+func (q *queue) submit(pool submitter, job func(), limit int) bool {
 	q.mu.Lock()
-	if len(q.jobs)-q.head >= maxJobs {
+	if len(q.jobs)-q.head >= limit {
 		q.mu.Unlock()
 		return false
 	}

@@ -128,9 +128,9 @@ func TestQueueOrder(t *testing.T) {
 		q.submit(pool, func() {
 			got = append(got, i)
 			if i%3 == 0 && len(got) < 6000 {
-				q.submit(pool, func() { got = append(got, -i) })
+				q.submit(pool, func() { got = append(got, -i) }, maxJobs)
 			}
-		})
+		}, maxJobs)
 	}
 	pool.drain()
 	last := -1

@@ -42,3 +42,13 @@ func (k proxyKeys) signer(nonce, sig string) string {
 	}
 	return ""
 }
+
+// trusts reports whether public is one of the keys.
+func (k proxyKeys) trusts(public string) bool {
+	for _, p := range k {
+		if p.public == public {
+			return true
+		}
+	}
+	return false
+}
