@@ -3,11 +3,14 @@
 // Path of one connection attempt:
 //
 //  1. The protocol package decodes CONNECT and calls Authenticator.Begin on its loop.
+//
 //  2. resolve looks up which configured identity the request claims, in maps compiled from the
 //     configuration; nothing there takes more than a hash lookup.
+//
 //  3. What is left to prove decides where the rest runs: constant-time compares at once; signatures
 //     (nkey, trusted proxy) and bcrypt on the blocking pool, through two bounded queues, so that a
 //     storm of bcrypt logins neither blocks a loop nor delays signatures or TLS handshakes.
+//
 //  4. finish proves and answers with a User or a reason; done is called there.
 //
 //  5. After a reload, Recheck asks the new Authenticator with the same request; what the request has
