@@ -49,6 +49,7 @@ func (p *Client) authAnonymous() error {
 func (p *Client) authenticate(req *auth.Request, pending error) error {
 	p.gen++
 	gen := p.gen
+	req.Gone = p.Closed
 	p.req = req
 	w := &authWait{}
 	loop := p.Net().Loop()
@@ -76,6 +77,9 @@ func (p *Client) authenticated(gen uint32, r auth.Result) {
 
 // decide acts on an answer.
 func (p *Client) decide(r auth.Result) error {
+	if r.Warn != "" {
+		p.Logf(engine.Warn, "RJ-C013", "%s", r.Warn)
+	}
 	if r.User == nil {
 		return p.deny(r)
 	}

@@ -193,9 +193,6 @@ type peer struct {
 
 func (w *world) dial() *peer {
 	w.t.Helper()
-	if usePipe {
-		return w.pipe()
-	}
 	return dialAddr(w.t, w.ln.Addr().String())
 }
 
@@ -287,5 +284,3 @@ func (p *peer) connect(fields string) *peer {
 	p.sync()
 	return p
 }
-
-const usePipe = true

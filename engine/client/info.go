@@ -41,9 +41,7 @@ func (p *Client) sendInfo() {
 	o := p.svc.options()
 	in := p.info(o)
 	in.Nonce = p.nonce
-	if p.mode&needAuth != 0 && p.noAuthUser() != "" {
-		in.AuthRequired = false
-	}
+	in.AuthRequired = p.svc.env.Auth().InfoRequired(p.listener)
 	p.queueInfo(&in)
 }
 
