@@ -52,7 +52,7 @@ func (c *Conn) CloseAfterFlush(r Reason) {
 	c.state = stClosing
 	c.dying.Store(true)
 	for i := range MaxTimers {
-		c.loop.wheel.cancel(&c.timers[i])
+		c.loop.wheel.Cancel(&c.timers[i])
 	}
 	c.interest()
 	bound := closeTimeout
@@ -89,7 +89,7 @@ func (c *Conn) finalize(graceful bool) {
 	}
 	c.dying.Store(true)
 	for i := range c.timers {
-		c.loop.wheel.cancel(&c.timers[i])
+		c.loop.wheel.Cancel(&c.timers[i])
 	}
 	h := c.h
 	c.h = nopHandler{}
@@ -122,7 +122,7 @@ func (c *Conn) finalize(graceful bool) {
 func (c *Conn) closeNow() {
 	c.state = stClosed
 	l := c.loop
-	l.wheel.cancel(&c.timers[timerWrite])
+	c.disarm(timerWrite)
 	if !c.detached && !c.unregistered {
 		l.poll.remove(c)
 	}

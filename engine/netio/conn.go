@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ramjet/proto/base/bufpool"
+	"ramjet/proto/base/wheel"
 )
 
 // States of a connection, owned by its loop.
@@ -55,7 +56,7 @@ type Conn struct {
 	stash        []byte // input given back while reading is paused
 	stack        *stack
 	intercepts   []interceptor
-	timers       [numTimers]timerNode
+	timers       [numTimers]wheel.Timer
 	closeErr     error // what led to the close, for Err
 
 	ops    atomic.Uint32

@@ -470,14 +470,14 @@ func (c *Conn) onBlocked() {
 	o := &c.out
 	o.mu.Lock()
 	blocked := o.blocked && !o.dead
-	if blocked && c.state == stOpen && !c.timers[timerWrite].pending() {
+	if blocked && c.state == stOpen && !c.timers[timerWrite].Armed() {
 		o.mark, o.moved = o.written+o.pend.Load(), o.written
 	}
 	o.mu.Unlock()
 	if !blocked || c.state == stLinger || c.state == stClosed {
 		return
 	}
-	if d := time.Duration(o.deadline.Load()); d > 0 && c.state == stOpen && !c.timers[timerWrite].pending() {
+	if d := time.Duration(o.deadline.Load()); d > 0 && c.state == stOpen && !c.timers[timerWrite].Armed() {
 		c.arm(timerWrite, d)
 	}
 	c.setWrite(true)
@@ -503,7 +503,7 @@ func (c *Conn) onWritable() {
 	}
 	c.setWrite(false)
 	if c.state == stOpen {
-		c.loop.wheel.cancel(&c.timers[timerWrite])
+		c.disarm(timerWrite)
 	}
 }
 

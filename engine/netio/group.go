@@ -57,6 +57,9 @@ func NewGroup(cfg Config) (*Group, error) {
 	if cfg.ReadBuffer <= 0 {
 		cfg.ReadBuffer = defaultReadBuffer
 	}
+	if cfg.Clock == clock.System() {
+		cfg.Clock = nil // loops wait for the machine's clock by themselves
+	}
 	if cfg.Backend == "" {
 		cfg.Backend = defaultBackend
 	}

@@ -9,6 +9,7 @@ import (
 	"ramjet/engine"
 	"ramjet/proto/base/bufpool"
 	"ramjet/proto/base/invariant"
+	"ramjet/proto/base/wheel"
 )
 
 const (
@@ -27,7 +28,7 @@ type Loop struct {
 	edge bool // the poller is edge-triggered
 
 	// owned by the loop's goroutine
-	wheel    wheel
+	wheel    *wheel.Wheel
 	now      int64 // unix nanoseconds, this turn
 	mono     int64 // nanoseconds since the group started, monotonic
 	yielded  int64 // mono of the last yield
@@ -47,7 +48,7 @@ func newLoop(g *Group, idx int) *Loop {
 	l := &Loop{g: g, idx: engine.LoopID(idx), done: make(chan struct{})}
 	l.prod = g.producers[idx]
 	l.tell()
-	l.wheel.now = l.mono / tickNanos
+	l.wheel = wheel.New(tick, l.mono)
 	return l
 }
 
@@ -99,7 +100,7 @@ func (l *Loop) endTurn() bool {
 		}
 		l.in.done(got)
 	}
-	l.wheel.advance(l.mono / tickNanos)
+	l.wheel.Advance(l.mono, fireTimer)
 	if hook := l.g.cfg.TurnEnd; hook != nil {
 		l.turnHook(hook)
 	}
@@ -122,14 +123,11 @@ func (l *Loop) turnHook(hook func(*Loop)) {
 
 // untilTimer returns the nanoseconds to the next timer; ok is false if there is none.
 func (l *Loop) untilTimer() (d int64, ok bool) {
-	tick, ok := l.wheel.next()
-	if !ok {
-		return 0, false
-	}
-	return max(tick*tickNanos-l.mono, 0), true
+	at, ok := l.wheel.Next()
+	return max(at-l.mono, 0), ok
 }
 
-// protect runs fn; a panic is contained and closes c.
+// protect runs fn; a panic is contained and closes c, if any.
 func (l *Loop) protect(c *Conn, fn func()) {
 	defer l.recover(c)
 	fn()

@@ -401,7 +401,7 @@ func (l *Loop) stepMem() bool {
 			l.event(fd, ev)
 		}
 	}
-	if tick, ok := l.wheel.next(); ok && tick <= l.mono/tickNanos {
+	if at, ok := l.wheel.Next(); ok && at <= l.mono {
 		did = true
 	}
 	if !l.in.sleep() {
