@@ -28,7 +28,7 @@ func TestManualClock(t *testing.T) {
 		w.on(c, func() {})
 		clk.Advance(2 * time.Minute)
 		w.on(c, func() {})
-		if now := wait(t, fired, "timer"); now != time.Unix(1000, 0).Add(61*time.Minute).UnixNano() {
+		if now := wait(t, fired, "timer"); now < time.Unix(1000, 0).Add(time.Hour).UnixNano() {
 			t.Errorf("fired at %v", time.Unix(0, now))
 		}
 		c.Out().SetLimits(0, 0, time.Minute, false)

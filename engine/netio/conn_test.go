@@ -69,7 +69,8 @@ func TestPauseRead(t *testing.T) {
 // after ResumeRead everything is delivered.
 func TestClosedWhilePaused(t *testing.T) {
 	each(t, func(t *testing.T, backend string) {
-		w := newWorld(t, backend, Config{Loops: 1})
+		turns := 0
+		w := newWorld(t, backend, Config{Loops: 1, TurnEnd: func(*Loop) { turns++ }})
 		h := newHand()
 		var got bytes.Buffer
 		h.open = func(c *Conn) { c.PauseRead() }
@@ -83,10 +84,13 @@ func TestClosedWhilePaused(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = nc.Close()
-		turns := 0
-		w.g.cfg.TurnEnd = nil
-		for range 3 {
-			w.on(c, func() { turns++ })
+		before, later := 0, make(chan int, 1)
+		w.on(c, func() {
+			before = turns
+			c.Loop().After(30*time.Millisecond, func() { later <- turns })
+		})
+		if n := wait(t, later, "timer") - before; n > 100 {
+			t.Errorf("%d turns while nothing happened", n)
 		}
 		if len(h.closed) > 0 {
 			t.Fatal("closed while paused, input lost")
