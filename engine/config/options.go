@@ -89,6 +89,9 @@ type Options struct {
 
 	StoreDir        string
 	DefaultJSDomain map[string]string
+
+	// Places says where blocks stand ("file:line:col" by the name of the block), for messages.
+	Places map[string]string
 }
 
 // WritePolicy is write_timeout.

@@ -1,5 +1,7 @@
 package conf
 
+import "strconv"
+
 // Kind is the type of a value.
 type Kind uint8
 
@@ -84,4 +86,19 @@ type Tree struct {
 	Root *Object
 	// Files are the names of all files read, the first one being the main file.
 	Files []string
+}
+
+// Text shows a scalar as it would be written, and the kind of others.
+func (v *Value) Text() string {
+	switch v.Kind {
+	case Int:
+		return strconv.FormatInt(v.Int, 10)
+	case Float:
+		return strconv.FormatFloat(v.Float, 'g', -1, 64)
+	case Bool:
+		return strconv.FormatBool(v.Bool)
+	case Array, Map:
+		return v.Kind.String()
+	}
+	return v.Str
 }

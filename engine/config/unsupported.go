@@ -1,0 +1,115 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// unbuilt are the subsystems that this build does not have. A later issue deletes its row. The keys are
+// those of Options.Places; used says that the options ask for it.
+var unbuilt = []struct {
+	name string
+	used func(o *Options) bool
+}{
+	{"jetstream", func(o *Options) bool { return o.JetStream != nil && o.JetStream.Enabled }},
+	{"cluster", func(o *Options) bool { return o.Cluster != nil && (o.Cluster.Port != 0 || len(o.Cluster.Routes) > 0) }},
+	{"gateway", func(o *Options) bool { return o.Gateway != nil && (o.Gateway.Name != "" || o.Gateway.Port != 0) }},
+	{"leafnodes", func(o *Options) bool {
+		return o.Leafnodes != nil && (o.Leafnodes.Port != 0 || len(o.Leafnodes.Remotes) > 0)
+	}},
+	{"mqtt", func(o *Options) bool { return o.MQTT != nil && o.MQTT.Port != 0 }},
+	{"operator", func(o *Options) bool { return len(o.Operators) > 0 }},
+	{"trusted_keys", func(o *Options) bool { return len(o.TrustedKeys) > 0 }},
+	{"resolver", func(o *Options) bool { return o.Resolver != nil }},
+	{"resolver_preload", func(o *Options) bool { return len(o.ResolverPreload) > 0 }},
+	{"resolver_pinned_accounts", func(o *Options) bool { return len(o.ResolverPinnedAccounts) > 0 }},
+	{"default_sentinel", func(o *Options) bool { return o.DefaultSentinel != "" }},
+	{"default_js_domain", func(o *Options) bool { return len(o.DefaultJSDomain) > 0 }},
+	{"auth_callout", func(o *Options) bool { return o.Auth.Callout != nil }},
+	{"ocsp", func(o *Options) bool { return o.OCSP != nil && o.OCSP.Mode != "never" }},
+	{"ocsp_cache", func(o *Options) bool { return o.OCSPCache != nil && o.OCSPCache.Type != "none" }},
+	{"ocsp_peer", func(o *Options) bool {
+		return slices.ContainsFunc(allTLS(o), func(t *TLSOptions) bool { return t.OCSPPeer != nil })
+	}},
+}
+
+// unbuiltAccount are the same, of an account.
+var unbuiltAccount = []struct {
+	name string
+	used func(a *Account) bool
+}{
+	{"exports", func(a *Account) bool { return len(a.Exports) > 0 }},
+	{"imports", func(a *Account) bool { return len(a.Imports) > 0 }},
+	{"jetstream", func(a *Account) bool { return a.JetStream != nil && a.JetStream.Enabled }},
+}
+
+// Unsupported reports everything in o that needs a subsystem which does not exist yet in this build:
+// a server must not start and silently do less than asked. The error is an *ErrorList or nil.
+func Unsupported(o *Options) error {
+	l := &ErrorList{}
+	add := func(name string) {
+		at := ""
+		if p := parsePlace(o.Places[name]); p.Line > 0 {
+			at = fmt.Sprintf(" (%s:%d)", p.File, p.Line)
+		}
+		l.Problems = append(l.Problems, &Problem{Msg: name + ": not supported yet by this build of ramjet" + at})
+	}
+	for _, u := range unbuilt {
+		if u.used(o) {
+			add(u.name)
+		}
+	}
+	for _, a := range o.Accounts {
+		for _, u := range unbuiltAccount {
+			if u.used(a) {
+				add(u.name + " of account " + a.Name)
+			}
+		}
+	}
+	if len(l.Problems) == 0 {
+		return nil
+	}
+	return l
+}
+
+// UnsupportedNames lists the subsystems that this build refuses.
+func UnsupportedNames() []string {
+	var names []string
+	for _, u := range unbuilt {
+		names = append(names, u.name)
+	}
+	for _, u := range unbuiltAccount {
+		names = append(names, "accounts."+u.name)
+	}
+	return names
+}
+
+// allTLS lists the TLS blocks of o.
+func allTLS(o *Options) []*TLSOptions {
+	list := []*TLSOptions{o.TLS, o.ResolverTLS}
+	if o.Websocket != nil {
+		list = append(list, o.Websocket.TLS)
+	}
+	if o.MQTT != nil {
+		list = append(list, o.MQTT.TLS)
+	}
+	if o.Cluster != nil {
+		list = append(list, o.Cluster.TLS)
+	}
+	if o.Gateway != nil {
+		list = append(list, o.Gateway.TLS)
+		for _, r := range o.Gateway.Gateways {
+			list = append(list, r.TLS)
+		}
+	}
+	if o.Leafnodes != nil {
+		list = append(list, o.Leafnodes.TLS)
+		for _, r := range o.Leafnodes.Remotes {
+			list = append(list, r.TLS, r.ProxyTLS)
+		}
+	}
+	return slices.DeleteFunc(list, func(t *TLSOptions) bool { return t == nil })
+}
+
+func isTrue(s string) bool { return strings.EqualFold(s, "true") || s == "1" }
