@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
@@ -389,5 +390,58 @@ func TestInProcess(t *testing.T) {
 	a.want("MSG foo 1 1\r\nx\r\n")
 	if ct := w.conns()[0].Type(); ct != engine.InProcess {
 		t.Errorf("%v", ct)
+	}
+}
+
+// TestWebsocketClient: what AcceptWS learned at the upgrade counts: cookies, listener, label.
+func TestWebsocketClient(t *testing.T) {
+	w := newWorld(t, sampleUsers)
+	dial := func(m WSMeta) *peer {
+		c, err := w.group.Pipe(func(c *netio.Conn) netio.Handler { return w.svc.AcceptWS(c, m) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return &peer{t: t, c: c, r: bufio.NewReader(c)}
+	}
+	p := dial(WSMeta{User: "all", Pass: "p", TLSRequired: true})
+	if in := p.info(); in["tls_required"] != true {
+		t.Errorf("%v", in)
+	}
+	p.send("CONNECT {\"verbose\":false}\r\n")
+	p.sync()
+	c := w.conns()[0]
+	if l := c.Label(); !strings.Contains(l, fmt.Sprintf(" - wid:%d", c.ID())) || !strings.Contains(l, "user:all") {
+		t.Error(l)
+	}
+	var info sysapi.ConnInfo
+	c.Snapshot(&info, time.Now(), true)
+	if info.Type != "websocket" || info.AuthorizedUser != "all" {
+		t.Errorf("%+v", info)
+	}
+	q := dial(WSMeta{User: "all", Pass: "wrong"})
+	q.info()
+	q.send("CONNECT {\"verbose\":false}\r\n")
+	q.want("-ERR 'Authorization Violation'\r\n")
+	q.eof()
+}
+
+// TestNoFastProducerStall: messages for a stalled consumer are withheld and nobody waits.
+func TestNoFastProducerStall(t *testing.T) {
+	w := newWorld(t, func(o *config.Options) { o.MaxPending, o.NoFastProducerStall = 1<<20, true })
+	slow := w.dial().connect("")
+	slow.send("SUB foo 1\r\n")
+	slow.sync()
+	pub := w.dial().connect("")
+	msg := "PUB foo 60000\r\n" + strings.Repeat("x", 60000) + "\r\n"
+	for range 500 {
+		pub.send(msg)
+	}
+	pub.sync()
+	if s := w.env.Sum(); s.SlowConsumers != 0 || s.Stalled != 0 {
+		t.Errorf("%+v", s)
+	}
+	if s := w.env.Sum(); s.OutMsgs >= 500 {
+		t.Errorf("%d of 500 delivered to who reads nothing", s.OutMsgs)
 	}
 }

@@ -31,12 +31,7 @@ type stallState struct {
 // drainList is who waits for a connection's queue to fall below its soft limit; mu is a leaf.
 type drainList struct {
 	mu      sync.Mutex
-	waiting []drainWaiter
-}
-
-type drainWaiter struct {
-	c   *Conn
-	gen uint32
+	waiting map[*Conn]uint32 // producer -> the stall it is in
 }
 
 // StallFor stops reading from c until the slow targets have drained, for a bounded time. Loop, after
@@ -87,7 +82,10 @@ func (c *Conn) waitDrain(w *Conn, gen uint32) bool {
 		}
 	}
 	l.mu.Lock()
-	l.waiting = append(l.waiting, drainWaiter{w, gen})
+	if l.waiting == nil {
+		l.waiting = make(map[*Conn]uint32)
+	}
+	l.waiting[w] = gen
 	l.mu.Unlock()
 	// Checked after registering: a drain that happened before is seen here, a later one finds us.
 	return c.out.Slow()
@@ -106,8 +104,8 @@ func (c *Conn) wakeStalled() {
 	w := l.waiting
 	l.waiting = nil
 	l.mu.Unlock()
-	for _, x := range w {
-		x.c.nc.Loop().PostFrom(c.loop, func() { x.c.targetDrained(x.gen) })
+	for p, gen := range w {
+		p.nc.Loop().PostFrom(c.loop, func() { p.targetDrained(gen) })
 	}
 }
 
