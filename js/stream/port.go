@@ -1,0 +1,40 @@
+package stream
+
+import "ramjet/store"
+
+// Log is the message log of a stream in its applied form, as the stream machine and the consumers of the stream use
+// it; store/stream and store/memstream implement it. Owner: the shard of the stream.
+type Log interface {
+	// Append stores r; r.Seq is above the last sequence, a jump leaves deleted sequences behind. r is borrowed.
+	Append(r *store.Rec) error
+	// SkipTo makes seq the last sequence without storing anything.
+	SkipTo(seq uint64) error
+	Load(seq uint64, r *store.Rec) store.Avail
+	// Next fills r with the first message at or after from that passes f; Prev with the last at or before upto.
+	Next(f *store.Filter, from uint64, r *store.Rec) store.Avail
+	Prev(f *store.Filter, upto uint64, r *store.Rec) store.Avail
+	// Remove deletes one message; erase also destroys its content on disk. False: no such message.
+	Remove(seq uint64, erase bool) bool
+	// Purge removes what p selects and returns how many; each, when not nil, is told every removed sequence.
+	Purge(p *store.Purge, each func(seq uint64)) uint64
+	State(*store.State)
+	Index
+}
+
+// Index is the per-subject side of a Log.
+type Index interface {
+	// Last returns the last sequence of a literal subject.
+	Last(subject []byte) (seq uint64, ok bool)
+	// Count returns the messages of a literal subject.
+	Count(subject []byte) uint64
+	// First returns the first sequence of a literal subject.
+	First(subject []byte) (seq uint64, ok bool)
+	// Subjects calls fn for each subject that passes f with its message count and last sequence, in byte order.
+	Subjects(f *store.Filter, fn func(subject []byte, count, last uint64) bool)
+	// Pending counts messages at or after from that pass f; lastPerSubject counts subjects whose last message is there.
+	Pending(f *store.Filter, from uint64, lastPerSubject bool) uint64
+	// SeqAt returns the first sequence whose time is at or after t (unix nanoseconds), last+1 if there is none.
+	SeqAt(t int64) uint64
+	// Deleted calls fn for each run of deleted sequences between the first and the last message.
+	Deleted(fn func(from, to uint64) bool)
+}
