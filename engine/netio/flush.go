@@ -288,7 +288,9 @@ func (o *Outbox) fill() (more bool, err error) {
 	return true, o.sealRun(st, run, int(depth))
 }
 
-// sealRun encodes a run of segments of one depth into wq.
+// sealRun encodes a run of segments of one depth into wq. Several segments are joined first, so that a
+// message passed by reference does not become three TLS records or websocket frames: the copy is
+// cheap beside the encryption.
 func (o *Outbox) sealRun(st *stack, run segList, depth int) error {
 	plain := 0
 	for s := run.head; s != nil; s = s.next {
@@ -297,8 +299,16 @@ func (o *Outbox) sealRun(st *stack, run segList, depth int) error {
 	f := bufpool.Get(plain + plain/16 + 512)
 	out := f.B[:0]
 	var err error
-	for s := run.head; s != nil && err == nil; s = s.next {
-		out, err = o.seal(st, depth, out, s.b)
+	if run.head == run.tail {
+		out, err = o.seal(st, depth, out, run.head.b)
+	} else {
+		joined := bufpool.Get(plain)
+		b := joined.B[:0]
+		for s := run.head; s != nil; s = s.next {
+			b = append(b, s.b...)
+		}
+		out, err = o.seal(st, depth, out, b)
+		joined.Release()
 	}
 	run.release()
 	if err != nil {

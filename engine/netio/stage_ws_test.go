@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ramjet/proto/base/bufpool"
 	"ramjet/proto/ws"
 )
 
@@ -281,6 +282,42 @@ func TestWebsocketOverTLS(t *testing.T) {
 			default:
 				t.Fatalf("%+v", f)
 			}
+		}
+	})
+}
+
+func BenchmarkWebsocketStage(b *testing.B) {
+	s := NewWebsocket(nil, WebsocketSpec{})
+	frame := maskedFrame(0x82, strings.Repeat("PUB foo 5\r\nhello\r\n", 50))
+	out := make([]byte, 0, 4096)
+	emit := func([]byte) error { return nil }
+	b.SetBytes(int64(len(frame)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Open(frame, emit); err != nil {
+			b.Fatal(err)
+		}
+		out, _ = s.Seal(out[:0], frame)
+	}
+}
+
+// TestWebsocketOneFramePerFlush: a payload by reference shares its frame with head and tail.
+func TestWebsocketOneFramePerFlush(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		_, addr := stageServer(t, backend, func(c *Conn) Handler {
+			c.Push(NewWebsocket(c, WebsocketSpec{}))
+			return &stageEcho{data: func(c *Conn, b []byte) bool {
+				f := bufpool.Get(20000)
+				copy(f.B, strings.Repeat("p", 20000))
+				c.Out().AppendRef(c.Loop().Index(), []byte("head"), f, f.B, []byte("tail"), 1)
+				f.Release()
+				return true
+			}}
+		})
+		p := &wsPeer{t, dialStage(t, addr)}
+		p.send(0x82, "go")
+		if f := p.read(); f.b0 != 0x82 || f.payload != "head"+strings.Repeat("p", 20000)+"tail" {
+			t.Errorf("%x, %d bytes", f.b0, len(f.payload))
 		}
 	})
 }

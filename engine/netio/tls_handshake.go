@@ -14,8 +14,8 @@ import (
 
 const (
 	// maxHandshakes is the number of handshakes that may be between their first complete record and
-	// their end; further ones wait their turn, within their timeout.
-	maxHandshakes = 8192
+	// their end (about 25 KiB each); further ones wait their turn, within their timeout.
+	maxHandshakes = 4096
 	// maxEarly is the ciphertext kept for a handshake, in bytes; reading pauses beyond it. It is more
 	// than the largest handshake message crypto/tls accepts (256 KiB) with its record headers.
 	maxEarly = 320 << 10
