@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 
@@ -59,6 +58,12 @@ func (s *Server) reloadLogged(get func() (*config.Options, error)) error {
 	return nil
 }
 
+// What is logged for every reload: users and accounts are always looked at again.
+const (
+	usersLine    = "Reloaded: authorization users"
+	accountsLine = "Reloaded: accounts"
+)
+
 // prepared is a reload that can only succeed.
 type prepared struct {
 	next     *config.Options
@@ -78,7 +83,7 @@ func (s *Server) reload(next *config.Options) error {
 	cur := s.opts.Load()
 	p := &prepared{next: next, plan: config.Diff(cur, next)}
 	if r := p.plan.Refused; len(r) > 0 {
-		return fmt.Errorf("config reload not supported for %s: old=%s, new=%s", r[0].Field, r[0].Old, r[0].New)
+		return errors.New(r[0].Refusal())
 	}
 	if err := s.prepare(cur, p); err != nil {
 		return err
@@ -135,8 +140,10 @@ func (s *Server) commit(p *prepared) {
 func (s *Server) tidy(cur *config.Options, p *prepared) {
 	next := p.next
 	var inform bool
-	for _, c := range slices.Concat(p.plan.Hot, p.plan.Conn, p.plan.Listener) {
-		s.logReloaded(c)
+	for _, c := range p.plan.Changes() {
+		if c.Line != usersLine && c.Line != accountsLine {
+			s.log.Logf(engine.Info, "", "%s", c.Line)
+		}
 		inform = inform || c.Key == "client_advertise"
 	}
 	if cur.MaxConn != next.MaxConn {
@@ -166,25 +173,11 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 	}
 	// Users and accounts are always looked at again: what a certificate or a mapping file says may have
 	// changed although the configuration did not.
-	s.log.Logf(engine.Info, "", "Reloaded: authorization users")
-	s.log.Logf(engine.Info, "", "Reloaded: accounts")
+	s.log.Logf(engine.Info, "", usersLine)
+	s.log.Logf(engine.Info, "", accountsLine)
 	s.clients.Recheck()
 	if inform {
 		s.clients.BroadcastInfo()
-	}
-}
-
-// logReloaded writes the line of one change.
-func (s *Server) logReloaded(c config.Change) {
-	switch c.Key {
-	case "authorization", "accounts":
-		// reported for every reload
-	case "client_advertise":
-		s.log.Logf(engine.Info, "", "Reload: client_advertise = %s", c.New)
-	case "server_tags", "tags":
-		s.log.Logf(engine.Info, "", "Reloaded: tags")
-	default:
-		s.log.Logf(engine.Info, "", "Reloaded: %s = %s", c.Key, c.New)
 	}
 }
 
