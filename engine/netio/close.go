@@ -44,6 +44,7 @@ func (c *Conn) onEOF() {
 // one). Reading stops, further output is refused. The peer gets the time to read the last bytes: our
 // side is shut down first and the descriptor closed when the peer has closed too, or a second later.
 func (c *Conn) CloseAfterFlush(r Reason) {
+	c.loop.assertOwner()
 	if c.state != stOpen {
 		return
 	}

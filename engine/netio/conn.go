@@ -118,6 +118,7 @@ func (c *Conn) Closed() bool { return c.dying.Load() }
 
 // PauseRead stops reading (back pressure). Nestable: reads resume when every pause was resumed.
 func (c *Conn) PauseRead() {
+	c.loop.assertOwner()
 	c.pauses++
 	if c.pauses == 1 {
 		c.interest()
@@ -126,6 +127,7 @@ func (c *Conn) PauseRead() {
 
 // ResumeRead takes back one PauseRead.
 func (c *Conn) ResumeRead() {
+	c.loop.assertOwner()
 	if c.pauses == 0 {
 		panic("netio: ResumeRead without PauseRead")
 	}

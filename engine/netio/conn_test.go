@@ -181,12 +181,14 @@ func TestPanicContained(t *testing.T) {
 		_, _ = bc.Write([]byte("x"))
 		wait(t, bad.closed, "close of the bad one")
 		w.g.Loops()[0].Post(func() { panic("boom in a task") })
-		w.g.Loops()[0].Post(func() { w.g.Loops()[0].After(0, func() { panic("boom in a timer") }) })
+		fired := make(chan struct{})
+		w.g.Loops()[0].Post(func() { w.g.Loops()[0].After(0, func() { close(fired); panic("boom in a timer") }) })
 		_, _ = gc.Write([]byte("still here"))
 		got := make([]byte, 10)
 		if _, err := io.ReadFull(gc, got); err != nil || string(got) != "still here" {
 			t.Fatalf("%q %v", got, err)
 		}
+		wait(t, fired, "timer")
 		w.stop()
 		if !w.log.has("boom in OnData") || !w.log.has("boom in a task") || !w.log.has("boom in a timer") {
 			t.Errorf("log: %q", w.log.lines)

@@ -32,6 +32,7 @@ func (c *Conn) Push(s Stage) { c.push(s, false) }
 
 // push adds a stage; with hold, output appended from now on waits until releaseHold.
 func (c *Conn) push(s Stage, hold bool) {
+	c.loop.assertOwner()
 	c.loop.prod.flushOne(&c.out) // what was staged before belongs below the stage
 	level := c.depth() + 1
 	next := &stack{}

@@ -19,7 +19,8 @@ type DialSpec struct {
 }
 
 // Dial connects from the blocking pool; accept runs on the chosen loop, fail on the pool (on a
-// goroutine of its own if the pool is full). Exactly one of them is called. Any goroutine.
+// goroutine of its own if the pool is full). Exactly one of them is called, unless the
+// group stops between connecting and accept. Any goroutine.
 func (g *Group) Dial(spec DialSpec, accept AcceptFunc, fail func(error)) {
 	if spec.Timeout <= 0 {
 		spec.Timeout = defaultDialTimeout
@@ -38,7 +39,7 @@ func (g *Group) dial(spec DialSpec, accept AcceptFunc) error {
 	if g.mem != nil {
 		return g.mem.dialGroup(g, spec.Addr, accept)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), spec.Timeout)
+	ctx, cancel := context.WithTimeout(g.ctx, spec.Timeout)
 	defer cancel()
 	nc, err := new(net.Dialer).DialContext(ctx, "tcp", spec.Addr)
 	if err != nil {

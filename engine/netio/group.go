@@ -38,8 +38,12 @@ type Group struct {
 	mem       *MemNet
 	keys      atomic.Uint64
 	panics    atomic.Int64
+	stepping  sync.Mutex // simulation: one step at a time
 
 	handshakes handshaker // TLS handshakes going on
+
+	ctx    context.Context // ends with Stop: cancels dials
+	cancel context.CancelFunc
 
 	mu        sync.Mutex // a leaf: guards listeners and stopping
 	listeners map[*Listener]struct{}
@@ -70,6 +74,7 @@ func NewGroup(cfg Config) (*Group, error) {
 		}
 		g.mem = cfg.Net
 	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.base = g.time()
 	for i := range cfg.Loops + cfg.Producers {
 		g.producers = append(g.producers, newProducer(engine.LoopID(i)))
@@ -81,6 +86,7 @@ func NewGroup(cfg Config) (*Group, error) {
 			for _, l := range g.loops {
 				l.poll.close()
 			}
+			g.cancel()
 			return nil, fmt.Errorf("netio: backend %q: %w", cfg.Backend, err)
 		}
 		l.poll = p
@@ -88,7 +94,6 @@ func NewGroup(cfg Config) (*Group, error) {
 	}
 	g.pool = newPool(g, cfg.Pool)
 	if g.mem != nil {
-		g.mem.join(g)
 		return g, nil
 	}
 	for _, l := range g.loops {
@@ -130,9 +135,10 @@ func (g *Group) Stop(ctx context.Context) error {
 	for _, l := range g.loops {
 		l.post(task{fn: l.stop}, false)
 	}
+	g.cancel()
 	if g.mem != nil {
-		g.pool.stop()
-		return g.stopMem(ctx)
+		g.stopMem()
+		return g.pool.stop(ctx)
 	}
 	var err error
 	for _, l := range g.loops {
@@ -145,8 +151,7 @@ func (g *Group) Stop(ctx context.Context) error {
 		l.post(task{fn: l.kill}, false)
 		<-l.done
 	}
-	g.pool.stop()
-	return err
+	return errors.Join(err, g.pool.stop(ctx))
 }
 
 // pick returns the loop with the fewest connections and counts one more on it.

@@ -73,7 +73,9 @@ func (g *Group) Listen(spec ListenSpec, accept AcceptFunc) (*Listener, error) {
 // bind opens the socket. package net does it, as it knows host names, dual stack and backlog, but the
 // loop of accepts needs the descriptor itself, which net does not lend: a duplicate in a plain file.
 func (l *Listener) bind() error {
-	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", l.spec.Addr)
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // its sockets cost more per call, and nothing here uses several paths
+	ln, err := lc.Listen(context.Background(), "tcp", l.spec.Addr)
 	if err != nil {
 		return err
 	}

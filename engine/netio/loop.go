@@ -27,11 +27,13 @@ type Loop struct {
 	in   inbox
 	edge bool // the poller is edge-triggered
 
+	owner invariant.Owner
+
 	// owned by the loop's goroutine
 	wheel    *wheel.Wheel
 	now      int64 // unix nanoseconds, this turn
 	mono     int64 // nanoseconds since the group started, monotonic
-	yielded  int64 // mono of the last yield
+	yielded  int64 // mono of the last yield or wait
 	frame    *bufpool.Frame
 	off      int            // bytes of frame that others hold
 	cur      *bufpool.Frame // frame of the data being delivered, nil behind stages
@@ -119,6 +121,13 @@ func (l *Loop) endTurn() bool {
 func (l *Loop) turnHook(hook func(*Loop)) {
 	defer l.recover(nil)
 	hook(l)
+}
+
+// assertOwner checks, in invariant builds, that the caller is on the loop's goroutine.
+func (l *Loop) assertOwner() {
+	if invariant.On && l.g.mem == nil {
+		l.owner.AssertOwner()
+	}
 }
 
 // untilTimer returns the nanoseconds to the next timer; ok is false if there is none.
@@ -256,6 +265,7 @@ func (l *Loop) enroll(c *Conn, accept AcceptFunc) {
 // run is the loop's goroutine.
 func (l *Loop) run() {
 	defer close(l.done)
+	l.owner.Bind()
 	l.poll.run()
 	l.poll.close()
 	if l.frame != nil {
@@ -280,13 +290,23 @@ func (l *Loop) stop() {
 	}
 }
 
+// finalizeSafely ends c although its OnClose may panic.
+func (l *Loop) finalizeSafely(c *Conn) {
+	defer l.recover(c)
+	c.finalize(false)
+}
+
 // kill drops every connection.
 func (l *Loop) kill() {
 	l.stopping = true
 	for _, c := range l.conns {
-		if c != nil {
+		switch {
+		case c == nil:
+		case c.state == stLinger:
+			c.closeNow()
+		default:
 			c.setReason(ReasonServerShutdown)
-			c.finalize(false)
+			l.finalizeSafely(c)
 		}
 	}
 }

@@ -18,16 +18,17 @@ const epollBatch = 256
 // an idle loop costs no thread, and a wake-up is a goroutine switch instead of a hand-off between the
 // kernel's scheduler and Go's (measured: half the CPU and latency of request and reply).
 type epollPoller struct {
-	l     *Loop
-	epfd  int
-	evfd  int
-	file  *os.File // owns epfd
-	raw   syscall.RawConn
-	armed int64 // mono nanoseconds of the read deadline that is set, 0 = none, -1 = it fired
-	n     int
-	poll  func(fd uintptr) bool
-	evs   [epollBatch]unix.EpollEvent
-	clock clockAlarm
+	l      *Loop
+	epfd   int
+	evfd   int
+	file   *os.File // owns epfd
+	raw    syscall.RawConn
+	armed  int64 // mono nanoseconds of the read deadline that is set, 0 = none, -1 = it fired
+	n      int
+	parked bool // the last wait had to wait
+	poll   func(fd uintptr) bool
+	evs    [epollBatch]unix.EpollEvent
+	clock  clockAlarm
 }
 
 func newEpollPoller(l *Loop) (poller, error) {
@@ -106,7 +107,11 @@ func (p *epollPoller) ready(uintptr) bool {
 		p.n = int(n)
 		return true
 	}
-	return !p.l.in.sleep()
+	if p.l.in.sleep() {
+		p.parked = true
+		return false
+	}
+	return true
 }
 
 // wait fills evs[:n]; n is 0 for a timer or a task.
@@ -147,6 +152,10 @@ func (p *epollPoller) run() {
 	for {
 		p.wait()
 		l.beginTurn()
+		if p.parked {
+			p.parked = false
+			l.yielded = l.mono // others had their chance
+		}
 		for i := range p.n {
 			e := &p.evs[i]
 			if e.Fd < 0 {

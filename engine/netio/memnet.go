@@ -1,7 +1,6 @@
 package netio
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -63,7 +62,6 @@ type memEnd struct {
 	done  bool // this end was closed
 	held  bool // Hold: what arrives waits in limbo
 	limbo []byte
-	conn  *Conn      // the reactor's side
 	cond  *sync.Cond // the client's side
 	local netip.AddrPort
 }
@@ -77,8 +75,6 @@ type memListener struct {
 	started bool
 	backlog []*memEnd
 }
-
-func (n *MemNet) join(g *Group) { n.touch() }
 
 func (n *MemNet) nextPort() uint16 {
 	n.port++
@@ -205,9 +201,6 @@ func (g *Group) adoptMem(e *memEnd, inproc bool, accept AcceptFunc) bool {
 		e.close()
 		return false
 	}
-	e.net.mu.Lock()
-	e.conn = c
-	e.net.mu.Unlock()
 	return true
 }
 
@@ -235,15 +228,12 @@ func (e *memEnd) readLocked(b []byte) (int, error) {
 	case e.done:
 		return 0, unix.EBADF
 	case e.avail() > 0:
-		full := len(e.in)-e.off >= memBuffer
 		n := copy(b, e.in[e.off:])
 		e.off += n
 		if e.off == len(e.in) {
 			e.in, e.off = nil, 0
 		}
-		if full || n > 0 {
-			e.peer.changed() // there is room again
-		}
+		e.peer.changed() // there is room again
 		return n, nil
 	case e.reset:
 		return 0, unix.ECONNRESET
@@ -363,8 +353,10 @@ func (e *memEnd) events(c *Conn) (ev events) {
 }
 
 // Step runs one turn of each loop that has something to do, then at most one function of the blocking
-// pool; it reports whether anything was done. Simulation ("mem" backend) only, one goroutine.
+// pool; it reports whether anything was done. Simulation ("mem" backend) only; steps of one group exclude each other.
 func (g *Group) Step() bool {
+	g.stepping.Lock()
+	defer g.stepping.Unlock()
 	did := false
 	for _, l := range g.loops {
 		did = l.stepMem() || did
@@ -373,8 +365,10 @@ func (g *Group) Step() bool {
 }
 
 // UntilTimer returns how long until the next timer of any loop; false if there is none. Simulation
-// only, on the goroutine of Step.
+// only.
 func (g *Group) UntilTimer() (d time.Duration, ok bool) {
+	g.stepping.Lock()
+	defer g.stepping.Unlock()
 	for _, l := range g.loops {
 		l.tell()
 		if n, has := l.untilTimer(); has && !l.stopped && (!ok || time.Duration(n) < d) {
@@ -416,20 +410,15 @@ func (l *Loop) stepMem() bool {
 	return true
 }
 
-// stopMem ends a simulated group: it steps the loops itself unless somebody else does.
-func (g *Group) stopMem(ctx context.Context) error {
-	var err error
-	for _, l := range g.loops {
-		select {
-		case <-l.done:
-			continue
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		l.post(task{fn: l.kill}, false)
-		<-l.done
+// stopMem ends a simulated group: what the peers do not take without time passing is dropped.
+func (g *Group) stopMem() {
+	for g.Step() {
 	}
-	return err
+	for _, l := range g.loops {
+		l.post(task{fn: l.kill}, false)
+	}
+	for g.Step() {
+	}
 }
 
 // MemConn is the client end of a simulated connection, a blocking net.Conn. TryRead and TryWrite are

@@ -406,3 +406,107 @@ func TestEndAfterReallocation(t *testing.T) {
 		t.Fatalf("bytes differ, %v", err)
 	}
 }
+
+// TestOutboxScript: random appends of all kinds by one loop, by copy and by reference, flushed at random
+// moments, against a reader of random pace; the stream is exactly what was appended.
+func TestOutboxScript(t *testing.T) {
+	each(t, func(t *testing.T, backend string) {
+		w := newWorld(t, backend, Config{Loops: 2})
+		seed := time.Now().UnixNano()
+		t.Logf("seed %d", seed)
+		rnd := rand.New(rand.NewSource(seed))
+		for round := range 4 {
+			h := newHand()
+			nc := w.dial(w.listen(h.accept))
+			c := wait(t, h.conn, "open")
+			if round%2 == 1 {
+				w.on(c, func() { c.Push(&xorStage{}) })
+			}
+			me := w.g.Loops()[round/2] // owner or foreign
+			var want bytes.Buffer
+			done := make(chan struct{})
+			source := pattern(1<<20, seed)
+			ops := 400
+			var step func()
+			step = func() {
+				for range 1 + rnd.Intn(8) {
+					piece := source[rnd.Intn(len(source)/2):]
+					piece = piece[:rnd.Intn([]int{20, 500, 10_000, 200_000}[rnd.Intn(4)])]
+					switch rnd.Intn(3) {
+					case 0:
+						c.Out().Append(me.Index(), piece)
+						want.Write(piece)
+					case 1:
+						b := c.Out().Begin(me.Index(), len(piece)/2+1) // half of what is needed
+						c.Out().End(me.Index(), append(b, piece...), 1)
+						want.Write(piece)
+					case 2:
+						f := bufpool.Get(len(piece) + 5)
+						copy(f.B, piece)
+						c.Out().AppendRef(me.Index(), []byte("<<"), f, f.B[:len(piece)], []byte(">>"), 1)
+						f.Release()
+						want.WriteString("<<")
+						want.Write(piece)
+						want.WriteString(">>")
+					}
+					if rnd.Intn(10) == 0 {
+						c.Out().Flush(me.Index())
+					}
+				}
+				if ops--; ops == 0 {
+					close(done)
+					return
+				}
+				me.PostFrom(me.Index(), step)
+			}
+			me.Post(step)
+			var got bytes.Buffer
+			buf := make([]byte, 300_000)
+			pace := rand.New(rand.NewSource(seed + 1))
+			read := func(n int) {
+				k, err := nc.Read(buf[:n])
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.Write(buf[:k])
+			}
+			read(1)
+			for running := true; running; {
+				select {
+				case <-done:
+					running = false
+				default:
+					if pending := c.Out().Pending(); pending > 1<<20 || pending > 0 && pace.Intn(4) > 0 {
+						read(1 + pace.Intn(len(buf)))
+					}
+				}
+			}
+			for got.Len() < want.Len() {
+				read(len(buf))
+			}
+			out := got.Bytes()
+			if round%2 == 1 {
+				for i := range out {
+					out[i] ^= 0x5A
+				}
+			}
+			if !bytes.Equal(out, want.Bytes()) {
+				t.Fatalf("seed %d round %d: %d bytes, want %d", seed, round, len(out), want.Len())
+			}
+		}
+	})
+}
+
+// xorStage changes every byte and no length.
+type xorStage struct{}
+
+func (*xorStage) Open(in []byte, emit func([]byte) error) error { return emit(in) }
+
+func (*xorStage) Seal(dst, plain []byte) ([]byte, error) {
+	for _, b := range plain {
+		dst = append(dst, b^0x5A)
+	}
+	return dst, nil
+}
+
+func (*xorStage) Finish(dst []byte, _ Reason) []byte { return dst }

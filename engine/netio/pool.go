@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"context"
 	"sync"
 )
 
@@ -89,15 +90,20 @@ func (p *Pool) step() bool {
 	}
 }
 
-// stop lets the workers finish what is queued and waits for them.
-func (p *Pool) stop() {
+// stop lets the workers finish what is queued and waits for them, up to the end of ctx.
+func (p *Pool) stop(ctx context.Context) error {
 	p.mu.Lock()
-	if p.stopped {
-		p.mu.Unlock()
-		return
+	if !p.stopped {
+		p.stopped = true
+		close(p.queue)
 	}
-	p.stopped = true
-	close(p.queue)
 	p.mu.Unlock()
-	p.wg.Wait()
+	done := make(chan struct{})
+	go func() { p.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -57,6 +57,7 @@ func (c *Conn) StopTimer(id uint8) {
 }
 
 func (c *Conn) arm(id uint8, d time.Duration) {
+	c.loop.assertOwner()
 	t := &c.timers[id]
 	t.Owner, t.ID = c, id
 	c.loop.wheel.Arm(t, c.loop.mono+int64(max(d, 0)))
