@@ -95,21 +95,13 @@ func describe(v *conf.Value) string {
 	return "a string"
 }
 
-// peerType is the name of the type of v in the messages of NATS servers that name types.
-func peerType(v *conf.Value) string {
+// kind names the type of v, for messages in which nats-server names a type of Go.
+func kind(v *conf.Value) string {
 	switch v.Kind {
-	case conf.Int:
-		return "int64"
-	case conf.Float:
-		return "float64"
-	case conf.Bool:
-		return "bool"
 	case conf.Array:
-		return "[]interface {}"
-	case conf.Map:
-		return "map[string]interface {}"
-	case conf.Time:
-		return "time.Time"
+		return "array"
+	case conf.Float:
+		return "number"
 	}
-	return "string"
+	return v.Kind.String()
 }

@@ -90,7 +90,7 @@ func init() {
 		key[Account]{"mappings maps", func(d *decoder, a *Account, e *conf.Entry) { a.Mappings = d.mappings(e) }},
 		key[Account]{"limits", func(d *decoder, a *Account, e *conf.Entry) {
 			if e.Value.Kind != conf.Map {
-				d.errorf(e.Pos, "Expected account limits to be a map/struct, got %s", e.Value.Text())
+				d.errorf(e.Pos, "Expected account limits to be a map/struct, got %s", describe(e.Value))
 				return
 			}
 			limitsBlock.decode(d, &a.Limits, e.Value.Map)
@@ -116,13 +116,13 @@ func accountTrace(d *decoder, a *Account, e *conf.Entry) {
 	case conf.Map:
 		traceBlock(e.Key).decode(d, a, e.Value.Map)
 	default:
-		d.errorf(e.Pos, "Expected account message trace %q to be a string or a map/struct, got %s", e.Key, peerType(e.Value))
+		d.errorf(e.Pos, "Expected account message trace %q to be a string or a map/struct, got %s", e.Key, kind(e.Value))
 	}
 }
 
 func (d *decoder) traceDest(a *Account, e *conf.Entry) {
 	if e.Value.Kind != conf.String {
-		d.errorf(e.Pos, "Field %q should be a string, got %s", e.Key, peerType(e.Value))
+		d.errorf(e.Pos, "Field %q should be a string, got %s", e.Key, kind(e.Value))
 		return
 	}
 	if e.Value.Str != "" && !subject.ValidLiteral(e.Value.Str) {
@@ -159,7 +159,7 @@ func (d *decoder) percent(e *conf.Entry, badType, badText string) (int64, bool) 
 		}
 		return n, true
 	}
-	d.errorf(e.Pos, badType, e.Key, peerType(e.Value))
+	d.errorf(e.Pos, badType, e.Key, kind(e.Value))
 	return 0, false
 }
 
@@ -180,7 +180,7 @@ func accountJetStream(d *decoder, a *Account, e *conf.Entry) {
 		j.Enabled = true
 		accountJetStreamBlock.decode(d, j, e.Value.Map)
 	default:
-		d.errorf(e.Pos, "Expected map, bool or string to define JetStream, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected map, bool or string to define JetStream, got %s", kind(e.Value))
 	}
 	if j.Enabled {
 		d.opts.note("jetstream of account "+a.Name, e.Pos)

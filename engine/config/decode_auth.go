@@ -116,13 +116,13 @@ func routeAuthBlock(owner string) *block[AuthBlock] {
 // users decodes an array of users.
 func (d *decoder) users(e *conf.Entry) []*User {
 	if e.Value.Kind != conf.Array {
-		d.errorf(e.Pos, "Expected users field to be an array, got %s", e.Value.Text())
+		d.errorf(e.Pos, "Expected users field to be an array, got %s", describe(e.Value))
 		return nil
 	}
 	var list []*User
 	for _, item := range e.Value.Items {
 		if item.Kind != conf.Map {
-			d.errorf(item.Pos, "Expected user entry to be a map/struct, got %s", item.Text())
+			d.errorf(item.Pos, "Expected user entry to be a map/struct, got %s", describe(item))
 			continue
 		}
 		u := &User{Pos: where(item.Pos)}
@@ -188,14 +188,14 @@ func connectionTypes(d *decoder, u *User, e *conf.Entry) {
 	case conf.Array:
 		items = e.Value.Items
 	default:
-		d.errorf(e.Pos, "error parsing allowed connection types: unsupported type %s", peerType(e.Value))
+		d.errorf(e.Pos, "error parsing allowed connection types: unsupported type %s", kind(e.Value))
 		return
 	}
 	var bad []string
 	u.ConnTypes = nil
 	for _, item := range items {
 		if item.Kind != conf.String {
-			d.errorf(item.Pos, "error parsing allowed connection types: unsupported type in array %s", peerType(item))
+			d.errorf(item.Pos, "error parsing allowed connection types: unsupported type in array %s", kind(item))
 			continue
 		}
 		t := strings.ToUpper(item.Str)
@@ -212,7 +212,7 @@ func connectionTypes(d *decoder, u *User, e *conf.Entry) {
 // permissions decodes permissions of a user or the default ones. nil = none given.
 func (d *decoder) permissions(e *conf.Entry) *Permissions {
 	if e.Value.Kind != conf.Map {
-		d.errorf(e.Pos, "Expected permissions to be a map/struct, got %s", e.Value.Text())
+		d.errorf(e.Pos, "Expected permissions to be a map/struct, got %s", describe(e.Value))
 		return nil
 	}
 	p := &Permissions{}
@@ -248,7 +248,7 @@ func (d *decoder) permSubjects(e *conf.Entry, queues bool) []string {
 	case conf.Array:
 		items = e.Value.Items
 	default:
-		d.errorf(e.Pos, "Expected subject permissions to be a subject, or array of subjects, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected subject permissions to be a subject, or array of subjects, got %s", kind(e.Value))
 		return nil
 	}
 	var list []string

@@ -10,7 +10,7 @@ import (
 
 func cluster(d *decoder, o *Options, e *conf.Entry) {
 	if e.Value.Kind != conf.Map {
-		d.errorf(e.Pos, "Expected map to define cluster, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected map to define cluster, got %s", kind(e.Value))
 		return
 	}
 	c := &ClusterOptions{}
@@ -94,7 +94,7 @@ func compression[T any](f func(*T) *CompressionOptions, whenTrue string) func(*d
 		case conf.Map:
 			compressionBlock.decode(d, c, e.Value.Map)
 		default:
-			d.errorf(e.Pos, "field %q should be a boolean or a structure, got %s", e.Key, peerType(e.Value))
+			d.errorf(e.Pos, "field %q should be a boolean or a structure, got %s", e.Key, kind(e.Value))
 		}
 	}
 }
@@ -119,7 +119,7 @@ var compressionBlock = newBlock(unknownField,
 
 func gateway(d *decoder, o *Options, e *conf.Entry) {
 	if e.Value.Kind != conf.Map {
-		d.errorf(e.Pos, "Expected gateway to be a map, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected gateway to be a map, got %s", kind(e.Value))
 		return
 	}
 	g := &GatewayOptions{}
@@ -156,12 +156,12 @@ func initGateway() {
 
 func remoteGateways(d *decoder, g *GatewayOptions, e *conf.Entry) {
 	if e.Value.Kind != conf.Array {
-		d.errorf(e.Pos, "Expected gateways field to be an array, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected gateways field to be an array, got %s", kind(e.Value))
 		return
 	}
 	for _, item := range e.Value.Items {
 		if item.Kind != conf.Map {
-			d.errorf(item.Pos, "Expected gateway entry to be a map/struct, got %s", item.Text())
+			d.errorf(item.Pos, "Expected gateway entry to be a map/struct, got %s", describe(item))
 			continue
 		}
 		r := &RemoteGateway{}

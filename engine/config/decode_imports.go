@@ -21,7 +21,7 @@ type exportState struct {
 
 func (d *decoder) exports(a *Account, e *conf.Entry) []*Export {
 	if e.Value.Kind != conf.Array {
-		d.errorf(e.Pos, "Exports should be an array, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Exports should be an array, got %s", kind(e.Value))
 		return nil
 	}
 	if len(e.Value.Items) > 0 {
@@ -30,7 +30,7 @@ func (d *decoder) exports(a *Account, e *conf.Entry) []*Export {
 	var list []*Export
 	for _, item := range e.Value.Items {
 		if item.Kind != conf.Map {
-			d.errorf(item.Pos, "Export Items should be a map with type entry, got %s", peerType(item))
+			d.errorf(item.Pos, "Export Items should be a map with type entry, got %s", kind(item))
 			continue
 		}
 		s := &exportState{e: &Export{Pos: where(item.Pos)}, pos: item.Pos}
@@ -73,17 +73,17 @@ func (d *decoder) checkExport(s *exportState, broken bool) {
 var exportBlock *block[exportState]
 
 func init() {
-	name := func(d *decoder, s *exportState, e *conf.Entry, kind string) {
+	name := func(d *decoder, s *exportState, e *conf.Entry, what string) {
 		if e.Value.Kind != conf.String {
-			d.errorf(e.Pos, "Expected %s name to be string, got %s", kind, peerType(e.Value))
+			d.errorf(e.Pos, "Expected %s name to be string, got %s", what, kind(e.Value))
 			return
 		}
 		switch {
-		case kind == "stream" && s.e.Service != "":
+		case what == "stream" && s.e.Service != "":
 			d.errorf(e.Pos, "Detected stream %q but already saw a service", e.Value.Str)
-		case kind == "service" && s.e.Stream != "":
+		case what == "service" && s.e.Stream != "":
 			d.errorf(e.Pos, "Detected service %q but already saw a stream", e.Value.Str)
-		case kind == "stream":
+		case what == "stream":
 			s.e.Stream = e.Value.Str
 		default:
 			s.e.Service = e.Value.Str
@@ -149,7 +149,7 @@ func exportLatency(d *decoder, s *exportState, e *conf.Entry) {
 			d.errorf(e.Pos, "Latency subject required, but missing")
 		}
 	default:
-		d.errorf(e.Pos, "Expected latency entry to be a map/struct or string, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected latency entry to be a map/struct or string, got %s", kind(e.Value))
 	}
 }
 
@@ -179,7 +179,7 @@ type importState struct {
 
 func (d *decoder) imports(a *Account, e *conf.Entry) []*Import {
 	if e.Value.Kind != conf.Array {
-		d.errorf(e.Pos, "Imports should be an array, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Imports should be an array, got %s", kind(e.Value))
 		return nil
 	}
 	if len(e.Value.Items) > 0 {
@@ -189,7 +189,7 @@ func (d *decoder) imports(a *Account, e *conf.Entry) []*Import {
 	var list []*Import
 	for _, item := range e.Value.Items {
 		if item.Kind != conf.Map {
-			d.errorf(item.Pos, "Import Items should be a map with type entry, got %s", peerType(item))
+			d.errorf(item.Pos, "Import Items should be a map with type entry, got %s", kind(item))
 			continue
 		}
 		s := &importState{i: &Import{Pos: where(item.Pos)}}

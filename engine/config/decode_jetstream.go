@@ -24,7 +24,7 @@ func jetstream(d *decoder, o *Options, e *conf.Entry) {
 		j.Enabled = true
 		jetstreamBlock.decode(d, j, e.Value.Map)
 	default:
-		d.errorf(e.Pos, "Expected map, bool or string to define JetStream, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected map, bool or string to define JetStream, got %s", kind(e.Value))
 	}
 	o.JetStream = j
 }
@@ -89,7 +89,7 @@ func init() {
 		}},
 		{"limits", func(d *decoder, j *T, e *conf.Entry) {
 			if e.Value.Kind != conf.Map {
-				d.errorf(e.Pos, "Expected a map to define JetStreamLimits, got %s", peerType(e.Value))
+				d.errorf(e.Pos, "Expected a map to define JetStreamLimits, got %s", kind(e.Value))
 				return
 			}
 			jsLimitsBlock.decode(d, &j.Limits, e.Value.Map)
@@ -120,7 +120,7 @@ func init() {
 		{"duplicate_window", strict(func(l *L) *time.Duration { return &l.DuplicateWindow })},
 		{"batch", func(d *decoder, l *L, e *conf.Entry) {
 			if e.Value.Kind != conf.Map {
-				d.errorf(e.Pos, "Expected a map to define batch limits, got %s", peerType(e.Value))
+				d.errorf(e.Pos, "Expected a map to define batch limits, got %s", kind(e.Value))
 				return
 			}
 			jsBatchBlock.decode(d, l, e.Value.Map)

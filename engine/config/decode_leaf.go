@@ -16,7 +16,7 @@ import (
 
 func leafnodes(d *decoder, o *Options, e *conf.Entry) {
 	if e.Value.Kind != conf.Map {
-		d.errorf(e.Pos, "Expected map to define a leafnode, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected map to define a leafnode, got %s", kind(e.Value))
 		return
 	}
 	l := &LeafOptions{}
@@ -103,12 +103,12 @@ func leafAuth(d *decoder, l *LeafOptions, e *conf.Entry) {
 
 func leafUsers(d *decoder, a *AuthBlock, e *conf.Entry) {
 	if e.Value.Kind != conf.Array {
-		d.errorf(e.Pos, "Expected users field to be an array, got %s", e.Value.Text())
+		d.errorf(e.Pos, "Expected users field to be an array, got %s", describe(e.Value))
 		return
 	}
 	for _, item := range e.Value.Items {
 		if item.Kind != conf.Map {
-			d.errorf(item.Pos, "Expected user entry to be a map/struct, got %s", item.Text())
+			d.errorf(item.Pos, "Expected user entry to be a map/struct, got %s", describe(item))
 			continue
 		}
 		u := &User{Pos: where(item.Pos)}
@@ -133,13 +133,13 @@ var leafUserBlock = newBlock(unknownField,
 
 func remoteLeafs(d *decoder, l *LeafOptions, e *conf.Entry) {
 	if e.Value.Kind != conf.Array {
-		d.errorf(e.Pos, "Expected remotes field to be an array, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "Expected remotes field to be an array, got %s", kind(e.Value))
 		return
 	}
 	seen := make(map[string]bool)
 	for _, item := range e.Value.Items {
 		if item.Kind != conf.Map {
-			d.errorf(item.Pos, "Expected remote leafnode entry to be a map/struct, got %s", item.Text())
+			d.errorf(item.Pos, "Expected remote leafnode entry to be a map/struct, got %s", describe(item))
 			continue
 		}
 		r := &RemoteLeaf{Pos: where(item.Pos)}
@@ -190,7 +190,7 @@ func remoteLeafKeys() []key[RemoteLeaf] {
 		case conf.Array:
 			r.URLs = d.urls(e, "leafnode")
 		default:
-			d.errorf(e.Pos, "Expected remote leafnode url to be an array or string, got %s", e.Value.Text())
+			d.errorf(e.Pos, "Expected remote leafnode url to be an array or string, got %s", describe(e.Value))
 		}
 	}
 	deny := func(f func(*T) *[]string) func(*decoder, *T, *conf.Entry) {
@@ -232,7 +232,7 @@ func remoteLeafKeys() []key[RemoteLeaf] {
 				r.JSMigrate = true
 				migrateBlock.decode(d, r, e.Value.Map)
 			default:
-				d.errorf(e.Pos, "Expected boolean or map for jetstream_cluster_migrate, got %s", peerType(e.Value))
+				d.errorf(e.Pos, "Expected boolean or map for jetstream_cluster_migrate, got %s", kind(e.Value))
 			}
 		}},
 		{"isolate_leafnode_interest isolate", boolean(func(r *T) *bool { return &r.IsolateInterest })},

@@ -64,13 +64,13 @@ func init() {
 		{"no_auth_user", str(func(w *W) *string { return &w.NoAuthUser })},
 		{"headers", func(d *decoder, w *W, e *conf.Entry) {
 			if e.Value.Kind != conf.Map {
-				d.errorf(e.Pos, "error parsing headers: unsupported type %s, expected a map", peerType(e.Value))
+				d.errorf(e.Pos, "error parsing headers: unsupported type %s, expected a map", kind(e.Value))
 				return
 			}
 			w.Headers = make(map[string]string)
 			for _, x := range e.Value.Map.Entries {
 				if x.Value.Kind != conf.String {
-					d.errorf(x.Pos, "error parsing header key %s: unsupported type %s", x.Key, peerType(x.Value))
+					d.errorf(x.Pos, "error parsing header key %s: unsupported type %s", x.Key, kind(x.Value))
 					continue
 				}
 				w.Headers[x.Key] = x.Value.Str

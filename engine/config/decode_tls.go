@@ -133,12 +133,12 @@ func init() {
 
 func tlsCerts(d *decoder, b *tlsBlockState, e *conf.Entry) {
 	if e.Value.Kind != conf.Array {
-		d.errorf(e.Pos, "error parsing certificates config: unsupported type %s, expected an array of maps", peerType(e.Value))
+		d.errorf(e.Pos, "error parsing certificates config: unsupported type %s, expected an array of maps", kind(e.Value))
 		return
 	}
 	for _, item := range e.Value.Items {
 		if item.Kind != conf.Map {
-			d.errorf(item.Pos, "error parsing certificates config: unsupported type %s", peerType(item))
+			d.errorf(item.Pos, "error parsing certificates config: unsupported type %s", kind(item))
 			continue
 		}
 		before := len(d.errors)
@@ -163,7 +163,7 @@ var certPairBlock = newBlock("error parsing tls certs config, unknown field \"%s
 func certPath(f func(*CertPair) *string) func(*decoder, *CertPair, *conf.Entry) {
 	return func(d *decoder, p *CertPair, e *conf.Entry) {
 		if e.Value.Kind != conf.String {
-			d.errorf(e.Pos, "error parsing certificates config: unsupported type %s, expected a file name", peerType(e.Value))
+			d.errorf(e.Pos, "error parsing certificates config: unsupported type %s, expected a file name", kind(e.Value))
 			return
 		}
 		*f(p) = e.Value.Str
@@ -288,7 +288,7 @@ func handshakeFirst(d *decoder, b *tlsBlockState, e *conf.Entry) {
 			b.o.HandshakeFirstFallback = v
 		}
 	default:
-		d.errorf(e.Pos, "field %q should be a boolean or a string, got %s", e.Key, peerType(e.Value))
+		d.errorf(e.Pos, "field %q should be a boolean or a string, got %s", e.Key, kind(e.Value))
 	}
 }
 
@@ -305,7 +305,7 @@ func ocspPeer(d *decoder, b *tlsBlockState, e *conf.Entry) {
 			b.o.OCSPPeer = m
 		}
 	default:
-		d.errorf(e.Pos, "error parsing ocsp peer config: unsupported type %s, expected a boolean or a map", peerType(e.Value))
+		d.errorf(e.Pos, "error parsing ocsp peer config: unsupported type %s, expected a boolean or a map", kind(e.Value))
 	}
 	if b.o.OCSPPeer != nil {
 		d.opts.note("ocsp_peer", e.Pos)

@@ -22,7 +22,13 @@ func init() { // not a variable initializer: blocks refer to each other
 func topKeys() []key[Options] {
 	return []key[Options]{
 		{"client_advertise", str(func(o *Options) *string { return &o.ClientAdvertise })},
-		{"server_name", str(func(o *Options) *string { return &o.ServerName })},
+		{"server_name", func(d *decoder, o *Options, e *conf.Entry) {
+			s, ok := d.str(e)
+			if ok && strings.Contains(s, " ") {
+				d.errorf(e.Pos, "server name cannot contain spaces")
+			}
+			o.ServerName = s
+		}},
 		{"server_tags", serverTags},
 		{"server_metadata", func(d *decoder, o *Options, e *conf.Entry) {
 			if m, ok := d.stringMap(e); ok {
@@ -88,7 +94,7 @@ func topKeys() []key[Options] {
 		{"no_system_account no_system no_sys_acc", boolean(func(o *Options) *bool { return &o.NoSystemAccount })},
 		{"proxies", func(d *decoder, o *Options, e *conf.Entry) {
 			if e.Value.Kind != conf.Map {
-				d.errorf(e.Pos, "expected proxies to be a map/struct, got %s", peerType(e.Value))
+				d.errorf(e.Pos, "expected proxies to be a map/struct, got %s", kind(e.Value))
 				return
 			}
 			proxiesBlock.decode(d, o, e.Value.Map)
@@ -268,13 +274,13 @@ func lameDuckGrace(d *decoder, o *Options, e *conf.Entry) {
 
 var proxiesBlock = newBlock(unknownField, key[Options]{"trusted", func(d *decoder, o *Options, e *conf.Entry) {
 	if e.Value.Kind != conf.Array {
-		d.errorf(e.Pos, "expected proxies' trusted field to be an array, got %s", peerType(e.Value))
+		d.errorf(e.Pos, "expected proxies' trusted field to be an array, got %s", kind(e.Value))
 		return
 	}
 	o.TrustedProxies = nil
 	for _, item := range e.Value.Items {
 		if item.Kind != conf.Map {
-			d.errorf(item.Pos, "expected proxies' trusted entry to be a map/struct, got %s", peerType(item))
+			d.errorf(item.Pos, "expected proxies' trusted entry to be a map/struct, got %s", kind(item))
 			continue
 		}
 		proxyBlock.decode(d, o, item.Map)
@@ -304,7 +310,7 @@ func ocsp(d *decoder, o *Options, e *conf.Entry) {
 		o.OCSP = &OCSPOptions{Mode: "auto"}
 		ocspBlock.decode(d, o.OCSP, e.Value.Map)
 	default:
-		d.errorf(e.Pos, "error parsing ocsp config: unsupported type %s, expected a boolean or a map", peerType(e.Value))
+		d.errorf(e.Pos, "error parsing ocsp config: unsupported type %s, expected a boolean or a map", kind(e.Value))
 	}
 }
 

@@ -19,8 +19,8 @@ type Flags struct {
 	Apply func(o *Options)
 }
 
-// flag is one row of the table of flags. Exactly one of on (boolean) and set (with a value) is given.
-type flag struct {
+// flagRow is one row of the table of flags. Exactly one of on (boolean) and set (with a value) is given.
+type flagRow struct {
 	names string
 	on    func(p *flagParser, on bool)
 	set   func(p *flagParser, value string) error
@@ -76,14 +76,14 @@ func levels(debug, trace, verbose bool) func(*flagParser, bool) {
 	}
 }
 
-func flagTable() []flag {
+func flagTable() []flagRow {
 	own := func(f func(fl *Flags) *bool) func(*flagParser, bool) {
 		return func(p *flagParser, on bool) { *f(&p.flags) = on }
 	}
 	word := func(f func(p *flagParser) *string) func(*flagParser, string) error {
 		return func(p *flagParser, v string) error { *f(p) = v; return nil }
 	}
-	return []flag{
+	return []flagRow{
 		{names: "a addr net", set: text(func(o *Options) *string { return &o.Host })},
 		{names: "p port", set: number(func(o *Options) *int { return &o.Port })},
 		{names: "n name server_name", set: text(func(o *Options) *string { return &o.ServerName })},
@@ -163,7 +163,7 @@ func setJetStream(o *Options, on bool) {
 // "-name value" or "-name=value", -name alone for booleans. The words help and version are flags too.
 // A malformed command line is an error for which [IsUsageError] holds. It reads certificates.
 func ParseFlags(program string, args []string) (*Flags, error) {
-	index := make(map[string]*flag)
+	index := make(map[string]*flagRow)
 	var names []string
 	table := flagTable()
 	for i := range table {

@@ -202,13 +202,13 @@ func (d *decoder) stringList(e *conf.Entry) ([]string, bool) {
 		return list, ok
 	}
 	d.errorf(e.Pos, "%s: expected a string or an array of strings, got %s (error parsing %s: unsupported type %s)",
-		e.Key, describe(e.Value), strings.ToLower(e.Key), peerType(e.Value))
+		e.Key, describe(e.Value), strings.ToLower(e.Key), kind(e.Value))
 	return nil, false
 }
 
 func (d *decoder) object(e *conf.Entry) (*conf.Object, bool) {
 	if e.Value.Kind != conf.Map {
-		d.errorf(e.Pos, "Expected %s to be a map, got %s", strings.ToLower(e.Key), peerType(e.Value))
+		d.errorf(e.Pos, "Expected %s to be a map, got %s", strings.ToLower(e.Key), describe(e.Value))
 		return nil, false
 	}
 	return e.Value.Map, true
