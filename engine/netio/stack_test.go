@@ -17,7 +17,6 @@ type lineStage struct {
 	name string
 	in   []byte
 	fail bool
-	c    *Conn
 }
 
 func (s *lineStage) Open(in []byte, emit func([]byte) error) error {
@@ -215,7 +214,7 @@ func TestStageErrors(t *testing.T) {
 	})
 }
 
-type panicStage struct{ lineStage }
+type panicStage struct{}
 
 func (panicStage) Open([]byte, func([]byte) error) error { return nil }
 func (panicStage) Seal([]byte, []byte) ([]byte, error)   { panic("boom") }
