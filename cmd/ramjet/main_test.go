@@ -252,6 +252,15 @@ func TestLogRotationAndPurge(t *testing.T) {
 	path := filepath.Join(dir, "r.log")
 	conf := writeFile(t, "r.conf", "listen: \"127.0.0.1:-1\"\nlogfile: \""+path+"\"\nlogfile_size_limit: 400\nlogfile_max_num: 3\n")
 	p := start(t, "-c", conf)
+	eventually(t, "ready", func() bool { // a signal before that ends the process
+		files, _ := filepath.Glob(path + "*")
+		for _, name := range files {
+			if b, _ := os.ReadFile(name); strings.Contains(string(b), "Server is ready") {
+				return true
+			}
+		}
+		return false
+	})
 	eventually(t, "purged", func() bool {
 		p.signal(syscall.SIGUSR1)
 		b, _ := os.ReadFile(path)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"runtime"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/link"
 	"ramjet/engine/netio"
+	"ramjet/proto/wire"
 )
 
 // Reload applies opts: all of it, or on error nothing. One reload runs at a time. Never from a loop.
@@ -127,6 +129,7 @@ func (s *Server) commit(p *prepared) {
 		// Excluded by prepare. Refusing everybody would be worse than the users of before.
 		s.log.Logf(engine.Error, "RJ-S042", "Users not reloaded: %v", err)
 	} else {
+		a.Inherit(s.auth.Load())
 		s.auth.Store(a)
 		for _, w := range warnings {
 			s.log.Logf(engine.Warn, "RJ-S017", "%s", w)
@@ -149,6 +152,7 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 	if cur.MaxConn != next.MaxConn {
 		s.shrinkTo(next.MaxConn)
 	}
+	s.shrinkAccounts()
 	if cur.NoFastProducerStall != next.NoFastProducerStall {
 		for i, l := range s.group.Loops() {
 			ctx := s.ctxs[i]
@@ -183,20 +187,39 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 
 // shrinkTo closes the youngest clients beyond limit.
 func (s *Server) shrinkTo(limit int) {
-	limit = max(limit, 0) // -1: none may connect
-	excess := s.registry.Count(engine.Client) - limit
-	if excess <= 0 {
-		return
+	if n := s.closeNewest(nil, max(limit, 0), wire.TextMaxConnections, netio.ReasonMaxConnections); n > 0 {
+		s.log.Logf(engine.Info, "", "Closed %d connections to fall within max_connections", n)
 	}
-	var conns []*link.Conn
-	s.registry.Range(engine.Client, func(c *link.Conn) bool {
-		conns = append(conns, c)
+}
+
+// shrinkAccounts closes the newest clients of accounts that have more than their max_connections now.
+func (s *Server) shrinkAccounts() {
+	s.accounts.Range(func(a *account.Account) bool {
+		clients, _ := a.Conns()
+		if limit := a.Snap().Limits.MaxConn; limit >= 0 && clients > limit {
+			n := s.closeNewest(a, limit, wire.TextMaxAccountConnections, netio.ReasonMaxAccountConnections)
+			s.log.Logf(engine.Info, "", "Closed %d connections to fall within max_connections of account %q", n, a.Name())
+		}
 		return true
 	})
-	slices.SortFunc(conns, func(a, b *link.Conn) int { return int(int64(b.ID() - a.ID())) })
-	conns = conns[:min(excess, len(conns))]
-	for _, c := range conns {
-		c.Net().Loop().Post(func() { c.CloseErr("maximum connections exceeded", netio.ReasonMaxConnections) })
+}
+
+// closeNewest closes the newest clients, of account a or of all, until limit are left, and returns how many.
+func (s *Server) closeNewest(a *account.Account, limit int, text string, why netio.Reason) int {
+	var conns []*link.Conn
+	s.registry.Range(engine.Client, func(c *link.Conn) bool {
+		if a == nil || c.Account() == a {
+			conns = append(conns, c)
+		}
+		return true
+	})
+	if len(conns) <= limit {
+		return 0
 	}
-	s.log.Logf(engine.Info, "", "Closed %d connections to fall within max_connections", len(conns))
+	slices.SortFunc(conns, func(a, b *link.Conn) int { return cmp.Compare(b.ID(), a.ID()) })
+	conns = conns[:len(conns)-limit]
+	for _, c := range conns {
+		c.Net().Loop().Post(func() { c.CloseErr(text, why) })
+	}
+	return len(conns)
 }
