@@ -36,12 +36,15 @@ func (p *Client) authAnonymous() error {
 	if p.noAuthUser() == "" {
 		return p.deny(auth.Result{Reason: netio.ReasonAuthFailure, Log: "authentication error"})
 	}
-	req := &auth.Request{
-		Kind: engine.Client, ConnType: p.Type(), Listener: p.listener,
+	return p.authenticate(p.anonymousRequest(), link.ErrRetry)
+}
+
+// anonymousRequest is what a client without CONNECT presents: nothing, for the no_auth_user.
+func (p *Client) anonymousRequest() *auth.Request {
+	return &auth.Request{
+		Kind: engine.Client, ConnType: p.Type(), Listener: p.listener, Connect: wire.DefaultConnect(),
 		Nonce: p.nonce, TLS: p.Net().TLS(), Remote: p.Net().RemoteAddr(), NoAuthUser: true,
 	}
-	req.Connect = wire.DefaultConnect()
-	return p.authenticate(req, link.ErrRetry)
 }
 
 // authenticate asks the authenticator about req. pending is what OnOp returns while the answer is
@@ -53,10 +56,11 @@ func (p *Client) authenticate(req *auth.Request, pending error) error {
 	p.req = req
 	w := &authWait{}
 	loop := p.Net().Loop()
-	p.svc.env.Auth().Begin(req, p.svc.env.Group.Pool(), func(r auth.Result) {
+	asked := p.svc.env.Auth()
+	asked.Begin(req, p.svc.env.Group.Pool(), func(r auth.Result) {
 		w.res = r
 		if !w.state.CompareAndSwap(0, 1) {
-			loop.Post(func() { p.authenticated(gen, w.res) })
+			loop.Post(func() { p.authenticated(asked, gen, w.res) })
 		}
 	})
 	if w.state.CompareAndSwap(0, 2) {
@@ -65,9 +69,17 @@ func (p *Client) authenticate(req *auth.Request, pending error) error {
 	return p.decide(w.res)
 }
 
-// authenticated receives an answer that came later. Loop.
-func (p *Client) authenticated(gen uint32, r auth.Result) {
+// authenticated receives an answer that came later from the authenticator asked. Loop.
+func (p *Client) authenticated(asked *auth.Authenticator, gen uint32, r auth.Result) {
 	if gen != p.gen || p.Closing() {
+		return
+	}
+	if now := p.svc.env.Auth(); now != asked && r.User != nil {
+		// A reload came between: who was let in by the old configuration is asked about in the new one.
+		loop := p.Net().Loop()
+		now.Recheck(p.req, p.svc.env.Group.Pool(), func(r auth.Result) {
+			loop.Post(func() { p.authenticated(now, gen, r) })
+		})
 		return
 	}
 	if p.decide(r) == nil {

@@ -65,6 +65,7 @@ func (p *Client) accept(u *auth.User) error {
 		Name: cn.Name, Lang: cn.Lang, Version: cn.Version, TLSFirst: p.tlsFirst,
 	})
 	p.acct = u.Account
+	p.GuessRTT()
 	if !p.Attach() {
 		p.acct = nil
 		p.Logf(engine.Error, "RJ-C004", "maximum account active connections exceeded")

@@ -13,6 +13,7 @@ import (
 const (
 	proxyTimeout   = 5 * time.Second // PROXY header
 	defaultTimeout = 2 * time.Second // authentication and TLS
+	rejectReport   = time.Second / 2 // from the first rejected handshake to the log line about all of them
 )
 
 // OnOpen implements link.Protocol: registration, PROXY header, TLS mode, INFO.
@@ -30,6 +31,9 @@ func (p *Client) OnOpen() {
 		return
 	}
 	p.SetPing(p.pingInterval(o), o.PingMax)
+	if p.unpinned(o) { // websocket: the handshake was before
+		return
+	}
 	if p.Type() != engine.Standard {
 		// In-process needs no transport security; websocket did it before the upgrade.
 		p.sendInfo()
@@ -87,6 +91,12 @@ func (p *Client) startTLS(t *config.TLSOptions) {
 		return
 	}
 	if t.RateLimit > 0 && !p.svc.rate.allow(p.Net().Loop().Now(), t.RateLimit) {
+		if l := p.Net().Loop(); p.svc.rate.reject() {
+			svc := p.svc
+			l.After(rejectReport, func() {
+				svc.env.Logger.Logf(engine.Warn, "RJ-C015", "Rejected %d connections due to TLS rate limiting", svc.rate.rejected.Swap(0))
+			})
+		}
 		p.refuse(wire.TextConnectionThrottling)
 		return
 	}
@@ -112,10 +122,28 @@ func (p *Client) refuse(text string) {
 // OnSecured implements link.Protocol.
 func (p *Client) OnSecured() {
 	p.Logf(engine.Debug, "", "TLS handshake complete")
+	if p.unpinned(p.svc.options()) {
+		return
+	}
 	if p.mode&infoSent == 0 {
 		p.sendInfo()
 	}
 	p.secured()
+}
+
+// unpinned closes a client whose certificate is not among the pinned ones (any more).
+func (p *Client) unpinned(o *config.Options) bool {
+	t := o.TLS
+	if p.Type() == engine.Websocket && o.Websocket != nil {
+		t = o.Websocket.TLS
+	}
+	st := p.Net().TLS()
+	if st == nil || t.Pinned(st) {
+		return false
+	}
+	p.Logf(engine.Error, "RJ-C014", "TLS handshake error: certificate not pinned")
+	p.CloseErr("", netio.ReasonTLSHandshake)
+	return true
 }
 
 // secured: the transport is up, the client may speak.
@@ -133,7 +161,7 @@ func (p *Client) secured() {
 
 // armAuthTimer starts the wait for CONNECT.
 func (p *Client) armAuthTimer(o *config.Options) {
-	if p.mode&needAuth == 0 || p.noAuthUser() != "" {
+	if p.mode&needAuth == 0 {
 		return
 	}
 	p.Net().SetTimer(link.TimerAuth, authTimeout(o, p.Type() == engine.Websocket))

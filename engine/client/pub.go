@@ -102,9 +102,7 @@ func (p *Client) mayPublish(s []byte) bool {
 // answerNobody tells a requestor that its request reached nobody, when one of its own plain
 // subscriptions waits for the reply (reference/protocol.md, section 7).
 func (p *Client) answerNobody(op *wire.Op) {
-	var r interest.Result
-	p.acct.Index().Match(op.Reply, &r)
-	for _, s := range r.Plain {
+	for _, s := range p.Ctx().Cache.Lookup(p.acct.Index(), op.Reply).Plain {
 		if s.Sink() != interest.Sink(&p.Conn) {
 			continue
 		}

@@ -84,6 +84,9 @@ func (p *Client) recheck() {
 	o := p.svc.options()
 	p.SetOutputLimits(o)
 	p.SetPing(p.pingInterval(o), o.PingMax)
+	if p.unpinned(o) {
+		return
+	}
 	a := p.svc.env.Auth()
 	if p.stage != ready || p.acct == nil {
 		// Not in yet: what it will be asked for is the new configuration's business.
@@ -96,12 +99,15 @@ func (p *Client) recheck() {
 		return
 	}
 	if p.req == nil { // never sent CONNECT
-		if a.Required(p.listener) {
+		if !a.Required(p.listener) {
+			p.applyServerLimits(o)
+			return
+		}
+		if p.noAuthUser() == "" {
 			p.deny(auth.Result{Reason: netio.ReasonAuthFailure})
 			return
 		}
-		p.applyServerLimits(o)
-		return
+		p.req = p.anonymousRequest()
 	}
 	gen := p.gen
 	loop := p.Net().Loop()

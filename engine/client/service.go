@@ -64,7 +64,12 @@ func (s *Service) options() *config.Options { return s.env.Options() }
 type rateLimiter struct {
 	window atomic.Int64 // unix second of count
 	count  atomic.Int64
+
+	rejected atomic.Int64 // since the last report
 }
+
+// reject counts a rejected event; true for the first since the last report.
+func (r *rateLimiter) reject() bool { return r.rejected.Add(1) == 1 }
 
 // allow reports whether one more event fits into the second now (unix nanoseconds), of limit.
 func (r *rateLimiter) allow(now int64, limit int) bool {

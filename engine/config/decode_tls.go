@@ -279,6 +279,10 @@ func handshakeFirst(d *decoder, b *tlsBlockState, e *conf.Entry) {
 		b.o.HandshakeFirst, b.o.HandshakeFirstFallback = true, handshakeFirstWait
 		switch s := strings.ToLower(e.Value.Str); s {
 		case "auto", "auto_fallback":
+		case "true", "on", "yes":
+			b.o.HandshakeFirstFallback = 0
+		case "false", "off", "no":
+			b.o.HandshakeFirst, b.o.HandshakeFirstFallback = false, 0
 		default:
 			v, err := time.ParseDuration(s)
 			if err != nil {

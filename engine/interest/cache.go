@@ -258,6 +258,9 @@ func (c *Cache) Release() { c.depth-- }
 // of a busy turn.
 func (c *Cache) Fold() {
 	p := &c.published
+	if p.lookups.Load() == c.lookups && p.entries.Load() == uint64(c.live) {
+		return
+	}
 	p.lookups.Store(c.lookups)
 	p.hits.Store(c.hits)
 	p.entries.Store(uint64(c.live))

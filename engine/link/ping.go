@@ -106,5 +106,12 @@ func (c *Conn) Pong() {
 	p.out = 0
 }
 
+// GuessRTT takes the time from accept to CONNECT as the round trip time until a PONG tells it better. Loop.
+func (c *Conn) GuessRTT() {
+	if c.stats.rtt.Load() == 0 {
+		c.stats.rtt.Store(max(1, c.env.Clock.Now().UnixNano()-c.start))
+	}
+}
+
 // RTT returns the last measured round trip time, 0 when none. Any goroutine.
 func (c *Conn) RTT() time.Duration { return time.Duration(c.stats.rtt.Load()) }

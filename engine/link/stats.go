@@ -143,7 +143,13 @@ func (l *Lane) fold() {
 
 // TurnEnd publishes what loop l delivered outside a feed (posted publishes, timers); it is meant for
 // netio.Config.TurnEnd. Loop l.
-func (e *Env) TurnEnd(l *netio.Loop) { e.FoldLane(l.Index()) }
+func (e *Env) TurnEnd(l *netio.Loop) {
+	id := l.Index()
+	e.FoldLane(id)
+	if ctx := e.Ctx(id); ctx != nil {
+		ctx.Cache.Fold()
+	}
+}
 
 // FoldLane publishes the counters of producer id; producers other than loops call it at the end of
 // each batch. That producer only.

@@ -3,6 +3,7 @@ package monitor
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"ramjet/engine"
@@ -38,7 +39,7 @@ func decodeConnz(q *params) (*connzQuery, error) {
 	c := &connzQuery{sort: q.string("sort"), auth: q.bool("auth"), cid: q.uint64("cid"), user: q.string("user"), acc: q.string("acc"), mqtt: q.string("mqtt_client")}
 	c.subs, c.detail = q.subs()
 	c.offset, c.limit = q.page()
-	switch state := q.string("state"); state {
+	switch state := q.string("state"); strings.ToLower(state) {
 	case "", "open":
 	case "any", "all":
 		c.state = allConns

@@ -11,7 +11,8 @@ import (
 // restart me, or do not send clients.
 func (s *Server) healthz(q *params) (any, error) {
 	details := q.bool("details")
-	jsOnly := q.bool("js-enabled-only") || q.bool("js-enabled")
+	q.bool("js-enabled-only")
+	q.bool("js-enabled")
 	q.bool("js-server-only")
 	q.bool("js-meta-only")
 	acc, stream, consumer := q.string("account"), q.string("stream"), q.string("consumer")
@@ -29,9 +30,6 @@ func (s *Server) healthz(q *params) (any, error) {
 	}
 	if ok, reasons := s.src.Ready(); !ok {
 		return fail(http.StatusServiceUnavailable, "CONNECTION", strings.Join(reasons, "; "))
-	}
-	if jsOnly {
-		return fail(http.StatusServiceUnavailable, "JETSTREAM", "JetStream not enabled")
 	}
 	return &sysapi.Health{Status: "ok"}, nil
 }

@@ -77,7 +77,7 @@ func pageTable() []page {
 		{path: "/readyz", title: "Ready", compact: true, handle: (*Server).readyz},
 		{path: "/metrics", title: "Metrics (OpenMetrics)", raw: func(s *Server) http.HandlerFunc { return s.metrics.ServeHTTP }},
 		{path: "/debug/vars", title: "Expvar", raw: func(*Server) http.HandlerFunc { return expvar.Handler().ServeHTTP }},
-		{path: "/stacksz", raw: func(*Server) http.HandlerFunc { return stacks }},
+		{path: "/stacksz", raw: func(*Server) http.HandlerFunc { return HandleStacksz }},
 	}
 }
 

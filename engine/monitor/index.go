@@ -32,8 +32,9 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(b.String()))
 }
 
-// stacks dumps all goroutines.
-func stacks(w http.ResponseWriter, _ *http.Request) {
+// HandleStacksz dumps all goroutines. Its name is in the dump: tools recognise the page by it. The content type is
+// that of nats-server.
+func HandleStacksz(w http.ResponseWriter, _ *http.Request) {
 	buf := make([]byte, 64<<10)
 	for {
 		n := runtime.Stack(buf, true)
@@ -43,6 +44,7 @@ func stacks(w http.ResponseWriter, _ *http.Request) {
 		}
 		buf = make([]byte, 2*len(buf))
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(buf)
 }

@@ -83,9 +83,9 @@ func (c *Conn) closeFor(r Reason, err error) {
 func (c *Conn) Err() error { return c.closeErr }
 
 // finalize ends the connection for the handler. With graceful, everything was written and the peer
-// gets the time to read it. Loop only, never from within a call of the handler.
+// input that waits is read away. Loop only, never from within a call of the handler.
 func (c *Conn) finalize(graceful bool) {
-	if c.state == stClosed || c.state == stLinger {
+	if c.state == stClosed {
 		return
 	}
 	c.dying.Store(true)
@@ -94,19 +94,10 @@ func (c *Conn) finalize(graceful bool) {
 	}
 	h := c.h
 	c.h = nopHandler{}
-	if graceful && !c.eof && c.sockShutdown() == nil {
-		c.state = stLinger
-		c.out.refuse.Store(true)
-		if c.loop.stopping {
-			c.arm(timerWrite, stopLinger)
-		} else {
-			c.arm(timerWrite, lingerTime)
-		}
-		c.setWrite(false)
-		c.interest()
-	} else {
-		c.closeNow()
+	if graceful && !c.eof {
+		c.discard()
 	}
+	c.closeNow()
 	if c.stack != nil {
 		for _, s := range c.stack.stages {
 			if e, ok := s.(interface{ connClosed() }); ok {
@@ -133,12 +124,12 @@ func (c *Conn) closeNow() {
 	c.out.kill()
 }
 
-// discard reads what a peer still sends to a connection that waits for its end.
-func (c *Conn) discard() (more bool) {
-	n, err := c.sockRead(c.loop.readBuffer())
-	if n > 0 || (err != nil && isTemporary(err)) {
-		return n > 0
+// discard empties the socket of what the peer sent already: a descriptor closed with unread input resets the
+// stream, which may overtake our last bytes. What arrives later is answered with a reset; by then those bytes are there.
+func (c *Conn) discard() {
+	for range closingReads {
+		if n, err := c.sockRead(c.loop.readBuffer()); n == 0 || err != nil {
+			return
+		}
 	}
-	c.closeNow()
-	return false
 }

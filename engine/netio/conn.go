@@ -14,7 +14,6 @@ import (
 const (
 	stOpen    uint8 = iota
 	stClosing       // CloseAfterFlush: not reading, output leaves
-	stLinger        // OnClose was called, waiting for the peer to read the last bytes
 	stClosed
 )
 
@@ -28,11 +27,10 @@ const (
 )
 
 const (
-	lingerTime   = time.Second            // wait for the peer's end after our last byte
-	stopTimeout  = time.Second            // bound of the last flush while the group stops
-	stopLinger   = 100 * time.Millisecond // the same while the group stops
-	closeTimeout = 5 * time.Second        // bound of CloseAfterFlush without write deadline
-	eofTimeout   = 2 * time.Second        // bound of the last flush to a peer that closed
+	stopTimeout  = time.Second     // bound of the last flush while the group stops
+	closingReads = 16              // reads that empty the socket before it is closed
+	closeTimeout = 5 * time.Second // bound of CloseAfterFlush without write deadline
+	eofTimeout   = 2 * time.Second // bound of the last flush to a peer that closed
 )
 
 // Conn is one connection. Methods are for the owning loop unless they say "any goroutine".
@@ -146,7 +144,7 @@ func (c *Conn) interest() {
 	if c.unregistered {
 		return
 	}
-	read := (c.state == stOpen && c.pauses == 0) || c.state == stLinger
+	read := c.state == stOpen && c.pauses == 0
 	if c.detached {
 		if !read && !c.wantWrite {
 			return
@@ -205,7 +203,7 @@ func (l *Loop) signals(c *Conn) {
 	if c.state == stClosed {
 		return
 	}
-	if ops&opAbort != 0 && c.state != stLinger {
+	if ops&opAbort != 0 {
 		c.finalize(false)
 		return
 	}

@@ -171,8 +171,6 @@ func (l *Loop) event(fd int, ev events) {
 	}
 	more := false
 	switch {
-	case c.state == stLinger:
-		more = c.discard()
 	case c.wantRead:
 		more = l.readConn(c) || ev&evEnd != 0
 	case ev&evHup != 0:
@@ -282,10 +280,6 @@ func (l *Loop) stop() {
 		if c == nil {
 			continue
 		}
-		if c.state == stLinger {
-			c.arm(timerWrite, stopLinger)
-			continue
-		}
 		c.CloseAfterFlush(ReasonServerShutdown)
 	}
 }
@@ -300,11 +294,7 @@ func (l *Loop) finalizeSafely(c *Conn) {
 func (l *Loop) kill() {
 	l.stopping = true
 	for _, c := range l.conns {
-		switch {
-		case c == nil:
-		case c.state == stLinger:
-			c.closeNow()
-		default:
+		if c != nil {
 			c.setReason(ReasonServerShutdown)
 			l.finalizeSafely(c)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 
 	"ramjet/engine"
 	"ramjet/engine/account"
@@ -83,6 +85,7 @@ func (s *Server) reload(next *config.Options) error {
 		return err
 	}
 	cur := s.opts.Load()
+	s.keepPorts(cur, next)
 	p := &prepared{next: next, plan: config.Diff(cur, next)}
 	if r := p.plan.Refused; len(r) > 0 {
 		return errors.New(r[0].Refusal())
@@ -93,6 +96,22 @@ func (s *Server) reload(next *config.Options) error {
 	s.commit(p)
 	s.tidy(cur, p)
 	return nil
+}
+
+// keepPorts makes a random port (-1) and the port it turned out to be the same thing: no change.
+func (s *Server) keepPorts(cur, next *config.Options) {
+	bound := source{s}.Listeners()
+	keep := func(name string, was int, now *int) {
+		if was == -1 && strings.HasSuffix(bound[name], ":"+strconv.Itoa(*now)) {
+			*now = -1
+		}
+	}
+	keep("client", cur.Port, &next.Port)
+	keep("monitoring", cur.HTTPPort, &next.HTTPPort)
+	keep("monitoring_tls", cur.HTTPSPort, &next.HTTPSPort)
+	if cur.Websocket != nil && next.Websocket != nil {
+		keep("websocket", cur.Websocket.Port, &next.Websocket.Port)
+	}
 }
 
 // prepare does what may fail and changes nothing that is in use.
