@@ -55,7 +55,11 @@ func roundTrip(t *testing.T, fd int, s string) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, len(s))
-	if n, err := unix.Read(fd, buf); err != nil || string(buf[:n]) != s {
+	n, err := unix.Read(fd, buf)
+	for err == unix.EINTR { // a receive timeout is not restarted after the runtime's preemption signal
+		n, err = unix.Read(fd, buf)
+	}
+	if err != nil || string(buf[:n]) != s {
 		t.Fatalf("echo %q: %q %v", s, buf[:max(n, 0)], err)
 	}
 }
