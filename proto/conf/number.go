@@ -54,12 +54,15 @@ func (s *scanner) number(v *Value) *Error {
 			return v.setInt(pos, digits, factor)
 		}
 	}
-	if digits[0] == '-' && n > 0 && !strings.ContainsRune("kmgtpeKMGTPE", rune(rest[0])) {
-		return nil // the caller reports what follows
+	if !strings.ContainsRune("kmgtpeKMGTPE", rune(rest[0])) {
+		if digits[0] == '-' {
+			return nil // the caller reports what follows
+		}
+		s.at++ // the character that makes it a word is part of it, whatever it is
 	}
-	s.at = start
-	word, _, err := s.bare()
-	v.Kind, v.Str = String, word
+	head := s.text[start:s.at]
+	tail, _, err := s.bare()
+	v.Kind, v.Str = String, head+tail
 	return err
 }
 

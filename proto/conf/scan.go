@@ -180,13 +180,18 @@ func (s *scanner) quoted() (string, *Error) {
 	}
 }
 
-// bare reads a word without quotes; backslash escapes are active in it. plain says that there was none,
-// so that the word may be a boolean or a variable.
+// bare reads a word without quotes; backslash escapes are active in it, and a single quote ends it and is
+// dropped (peer behaviour). plain says that there was neither, so that the word may be a boolean or a variable.
 func (s *scanner) bare() (word string, plain bool, err *Error) {
 	var b strings.Builder
 	start := s.at
 	plain = true
 	for !s.eof() && !endsBare(s.peek()) {
+		if s.peek() == '\'' {
+			b.WriteString(s.text[start:s.at])
+			s.at++
+			return b.String(), false, nil
+		}
 		if s.peek() != '\\' {
 			s.at++
 			continue

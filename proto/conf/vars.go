@@ -22,6 +22,9 @@ func (p *parser) variable(v *Value, name string) (*Value, *Error) {
 	if slices.Contains(p.vars, name) {
 		return nil, failure(v.Pos, "variable reference cycle for '%s'", name)
 	}
+	if len(p.vars) >= MaxNested {
+		return nil, failure(v.Pos, "variables refer to each other more than %d levels deep", MaxNested)
+	}
 	if p.bytes += len(text); p.bytes > MaxBytes {
 		return nil, failure(v.Pos, "configuration is larger than %d bytes", MaxBytes)
 	}
