@@ -1,7 +1,6 @@
 package subjidx
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -16,18 +15,11 @@ var ErrCorrupt = errors.New("subjidx: corrupt encoding")
 
 // Append appends the encoding of x.
 func (x *Index) Append(dst []byte) []byte {
-	x.order()
+	x.order(true)
 	dst = append(dst, version)
 	dst = binary.AppendUvarint(dst, uint64(x.live))
 	var last []byte
-	a, b := x.sorted, x.recent
-	for len(a) > 0 || len(b) > 0 {
-		var id ID
-		if len(b) == 0 || (len(a) > 0 && bytes.Compare(x.key(x.At(a[0])), x.key(x.At(b[0]))) < 0) {
-			id, a = a[0], a[1:]
-		} else {
-			id, b = b[0], b[1:]
-		}
+	for _, id := range x.sorted {
 		e := x.At(id)
 		if e.dead {
 			continue

@@ -80,6 +80,13 @@ func TestAgainstMap(t *testing.T) {
 				}
 				slices.Sort(got)
 				slices.Sort(want)
+				var ordered []string
+				if r.Intn(4) == 0 {
+					x.MatchInOrder(p, func(id ID, _ *Entry) bool { ordered = append(ordered, string(x.Key(id))); return true })
+					if len(ordered) != len(want) || !slices.IsSorted(ordered) {
+						t.Fatalf("seed %d op %d: MatchInOrder(%q) = %v", seed, op, p, ordered)
+					}
+				}
 				if !slices.Equal(got, want) {
 					t.Fatalf("seed %d op %d: Match(%q) = %v, want %v", seed, op, p, got, want)
 				}

@@ -12,32 +12,30 @@ import (
 // mergeAt is how many new subjects may wait outside of the sorted list.
 const mergeAt = 1024
 
-// order puts recent in order and merges it into sorted when it has become long.
-func (x *Index) order() {
+// order puts recent in order and merges it into sorted when it has become long, or at once.
+func (x *Index) order(merge bool) {
 	if !x.inSort {
 		slices.SortFunc(x.recent, func(a, b ID) int { return bytes.Compare(x.key(x.At(a)), x.key(x.At(b))) })
 		x.inSort = true
 	}
-	if len(x.recent) < mergeAt && len(x.recent)*8 < len(x.sorted) {
+	if len(x.recent) == 0 || (!merge && len(x.recent) < mergeAt && len(x.recent)*8 < len(x.sorted)) {
 		return
 	}
-	out := make([]ID, 0, x.live+x.live/8)
-	a, b := x.sorted, x.recent
-	for len(a) > 0 || len(b) > 0 {
-		switch {
-		case len(a) > 0 && x.At(a[0]).dead:
-			a = a[1:]
-		case len(b) > 0 && x.At(b[0]).dead:
-			b = b[1:]
-		case len(b) == 0 || (len(a) > 0 && bytes.Compare(x.key(x.At(a[0])), x.key(x.At(b[0]))) < 0):
-			out = append(out, a[0])
-			a = a[1:]
-		default:
-			out = append(out, b[0])
-			b = b[1:]
-		}
+	out := make([]ID, 0, len(x.sorted)+len(x.recent)+len(x.recent)/8)
+	at := 0
+	for _, id := range x.recent {
+		to := x.seek(x.sorted, at, subject.View(x.key(x.At(id))))
+		out = append(out, x.sorted[at:to]...)
+		out = append(out, id)
+		at = to
 	}
-	x.sorted, x.recent = out, nil
+	x.sorted, x.recent = append(out, x.sorted[at:]...), nil
+}
+
+// MatchInOrder is Match in byte order of the subjects. After new subjects were added it costs a copy of the list of ids.
+func (x *Index) MatchInOrder(pattern string, fn func(ID, *Entry) bool) bool {
+	x.order(true)
+	return x.Match(pattern, fn)
 }
 
 // Match calls fn with each subject that matches pattern until fn returns false; the order is unspecified. fn may change the
@@ -49,7 +47,7 @@ func (x *Index) Match(pattern string, fn func(ID, *Entry) bool) bool {
 		}
 		return true
 	}
-	x.order()
+	x.order(false)
 	return x.walk(x.sorted, pattern, fn) && x.walk(x.recent, pattern, fn)
 }
 
@@ -141,7 +139,7 @@ func leap(dst, key []byte, pattern string) (to []byte, past bool) {
 
 // seek returns the first index from at on whose subject is not less than target, galloping.
 func (x *Index) seek(list []ID, at int, target string) int {
-	if target == "" {
+	if target == "" || at >= len(list) {
 		return at
 	}
 	less := func(i int) bool { return string(x.key(x.At(list[i]))) < target }

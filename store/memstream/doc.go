@@ -1,0 +1,10 @@
+// Package memstream keeps the messages of a stream in memory.
+//
+//  1. Append encodes the message into the tail segment; msgtab answers every question (see there).
+//  2. A tail that reached its size is sealed: its index becomes small.
+//  3. A segment of which half is deleted is copied, joined with small neighbours: memory follows the live bytes.
+//
+// Nothing is ever Pending, nothing is durable.
+//
+// Threading: a store belongs to the shard of its stream; there is no lock and no goroutine.
+package memstream

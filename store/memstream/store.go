@@ -1,0 +1,86 @@
+package memstream
+
+import (
+	"math"
+
+	"ramjet/store"
+	"ramjet/store/msgtab"
+)
+
+const (
+	segmentBytes   = 256 << 10
+	segmentRecords = 8192
+	frameSize      = 64 << 10
+	thinMin        = 32 // removed messages before copying pays
+)
+
+// Store is a stream store in memory; see js/stream.Log for what its methods promise. Owner: the shard of the stream.
+type Store struct {
+	*msgtab.Table
+	nextID uint64
+}
+
+// New returns an empty store.
+func New() *Store {
+	s := &Store{}
+	s.Table = msgtab.New((*host)(s), 0, true, frameSize)
+	return s
+}
+
+// Check verifies counts and indexes against each other and returns what is wrong, or nil.
+func (s *Store) Check() error { return s.Table.CheckInvariants() }
+
+// host is what the table needs of the store.
+type host Store
+
+func (h *host) Index(*msgtab.Segment, bool) bool              { return true }
+func (h *host) Cold(*msgtab.Segment, int)                     {}
+func (h *host) Time(*msgtab.Segment, int) (int64, bool)       { return 0, false }
+func (h *host) Drop(*msgtab.Segment)                          {}
+func (h *host) recordFits(s *msgtab.Segment, seq uint64) bool { return s.Ix.Fits(seq) }
+
+func (h *host) Tail(s *msgtab.Segment, seq uint64, n int) *msgtab.Segment {
+	if s != nil && s.Live == 0 && s.N > 0 {
+		h.Discard(s)
+		s = nil
+	}
+	if s != nil && (s.N >= segmentRecords || (s.N > 0 && int(s.End)+n > segmentBytes) || !h.recordFits(s, seq)) {
+		h.Seal(s)
+		s.TTLs = nil
+		s = nil
+	}
+	if s == nil {
+		h.nextID++
+		s = h.NewTail(h.nextID)
+	}
+	s.TTLs = s.TTLs[:0]
+	return s
+}
+
+func (h *host) Erase(s *msgtab.Segment, i int) { h.EraseInMemory(s, i, uint64(i)+1) }
+
+// Thinned copies a segment when half of it is gone.
+func (h *host) Thinned(s *msgtab.Segment) {
+	gone := s.N - s.Live
+	if s.Live == 0 {
+		h.Discard(s)
+		return
+	}
+	if gone < thinMin || gone < s.Live {
+		return
+	}
+	if !s.Sealed {
+		h.Seal(s)
+		s.TTLs = nil
+	}
+	olds := h.Neighbours(s, func(o *msgtab.Segment) bool { return o.Sealed }, segmentBytes/2, segmentRecords, math.MaxUint32)
+	h.nextID++
+	if fresh := h.Rewrite(olds, h.nextID); fresh != nil {
+		h.Replace(olds, fresh)
+	}
+}
+
+var _ interface {
+	Append(*store.Rec) error
+	Load(uint64, *store.Rec) store.Avail
+} = (*Store)(nil)
