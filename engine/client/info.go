@@ -19,7 +19,7 @@ func (p *Client) info(o *config.Options) wire.Info {
 	switch p.Type() {
 	case engine.Websocket:
 		in.TLSRequired = p.ws != nil && p.ws.TLSRequired
-		in.TLSAvailable = false
+		in.TLSAvailable = in.TLSRequired // as nats-server shows it to websocket clients
 		if in.WSConnectURLs != nil {
 			in.ConnectURLs = in.WSConnectURLs
 		}

@@ -1,12 +1,12 @@
 package client
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"ramjet/engine"
 	"ramjet/engine/link"
 	"ramjet/engine/netio"
+	"ramjet/proto/base/rng"
 )
 
 // maxGap is the longest time between two closes of lame duck mode.
@@ -25,7 +25,7 @@ func (s *Service) LameDuck(grace, d time.Duration, done func()) {
 			all = append(all, c)
 			return true
 		})
-		r := rand.New(rand.NewPCG(uint64(s.env.Clock.Now().UnixNano()), uint64(len(all))))
+		r := rng.NewRandom()
 		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		q := &duckQueue{s: s, rnd: r, all: all, done: done, batch: 1}
 		if n := len(all); n > 0 {
@@ -43,7 +43,7 @@ func (s *Service) LameDuck(grace, d time.Duration, done func()) {
 // duckQueue is the rest of the clients to close. Used by one timer callback after the other.
 type duckQueue struct {
 	s     *Service
-	rnd   *rand.Rand
+	rnd   *rng.Source
 	all   []*link.Conn
 	gap   time.Duration
 	batch int
@@ -61,6 +61,6 @@ func (q *duckQueue) next() {
 		q.done()
 		return
 	}
-	wait := q.gap/2 + time.Duration(q.rnd.Int64N(int64(q.gap/2)+1))
+	wait := q.gap/2 + time.Duration(q.rnd.Intn(int(q.gap/2)+1))
 	q.s.env.Clock.AfterFunc(wait, q.next)
 }

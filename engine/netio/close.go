@@ -83,9 +83,9 @@ func (c *Conn) closeFor(r Reason, err error) {
 func (c *Conn) Err() error { return c.closeErr }
 
 // finalize ends the connection for the handler. With graceful, everything was written and the peer
-// input that waits is read away. Loop only, never from within a call of the handler.
+// gets the time to read it. Loop only, never from within a call of the handler.
 func (c *Conn) finalize(graceful bool) {
-	if c.state == stClosed {
+	if c.state == stClosed || c.state == stLinger {
 		return
 	}
 	c.dying.Store(true)
@@ -94,10 +94,15 @@ func (c *Conn) finalize(graceful bool) {
 	}
 	h := c.h
 	c.h = nopHandler{}
-	if graceful && !c.eof {
-		c.discard()
+	if graceful && !c.eof && c.sockShutdown() == nil {
+		c.state = stLinger
+		c.out.refuse.Store(true)
+		c.arm(timerWrite, lingerTime)
+		c.setWrite(false)
+		c.interest()
+	} else {
+		c.closeNow()
 	}
-	c.closeNow()
 	if c.stack != nil {
 		for _, s := range c.stack.stages {
 			if e, ok := s.(interface{ connClosed() }); ok {
@@ -124,12 +129,14 @@ func (c *Conn) closeNow() {
 	c.out.kill()
 }
 
-// discard empties the socket of what the peer sent already: a descriptor closed with unread input resets the
-// stream, which may overtake our last bytes. What arrives later is answered with a reset; by then those bytes are there.
-func (c *Conn) discard() {
-	for range closingReads {
-		if n, err := c.sockRead(c.loop.readBuffer()); n == 0 || err != nil {
-			return
-		}
+// discard reads what a peer still sends to a connection that waits for its end, up to lingerBytes: closing with unread
+// input resets the stream, which may destroy our last bytes; reading on for long would hide from a peer that it was closed.
+func (c *Conn) discard() (more bool) {
+	n, err := c.sockRead(c.loop.readBuffer())
+	c.lingered += int32(n)
+	if (n > 0 || (err != nil && isTemporary(err))) && c.lingered < lingerBytes {
+		return n > 0
 	}
+	c.closeNow()
+	return false
 }

@@ -14,6 +14,7 @@ import (
 const (
 	stOpen    uint8 = iota
 	stClosing       // CloseAfterFlush: not reading, output leaves
+	stLinger        // OnClose was called, waiting for the peer to read the last bytes
 	stClosed
 )
 
@@ -27,10 +28,11 @@ const (
 )
 
 const (
-	stopTimeout  = time.Second     // bound of the last flush while the group stops
-	closingReads = 16              // reads that empty the socket before it is closed
-	closeTimeout = 5 * time.Second // bound of CloseAfterFlush without write deadline
-	eofTimeout   = 2 * time.Second // bound of the last flush to a peer that closed
+	lingerTime   = 20 * time.Millisecond // wait for the peer's end after our last byte
+	lingerBytes  = 512 << 10             // input read away meanwhile; a peer that sends more gets a reset
+	stopTimeout  = time.Second           // bound of the last flush while the group stops
+	closeTimeout = 5 * time.Second       // bound of CloseAfterFlush without write deadline
+	eofTimeout   = 2 * time.Second       // bound of the last flush to a peer that closed
 )
 
 // Conn is one connection. Methods are for the owning loop unless they say "any goroutine".
@@ -50,6 +52,7 @@ type Conn struct {
 	eof          bool
 	inproc       bool
 	pauses       int16
+	lingered     int32 // bytes read away since the last output
 	unread       []byte
 	stash        []byte // input given back while reading is paused
 	stack        *stack
@@ -144,7 +147,7 @@ func (c *Conn) interest() {
 	if c.unregistered {
 		return
 	}
-	read := c.state == stOpen && c.pauses == 0
+	read := (c.state == stOpen && c.pauses == 0) || c.state == stLinger
 	if c.detached {
 		if !read && !c.wantWrite {
 			return
@@ -203,7 +206,7 @@ func (l *Loop) signals(c *Conn) {
 	if c.state == stClosed {
 		return
 	}
-	if ops&opAbort != 0 {
+	if ops&opAbort != 0 && c.state != stLinger {
 		c.finalize(false)
 		return
 	}

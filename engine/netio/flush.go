@@ -484,7 +484,7 @@ func (c *Conn) onBlocked() {
 		o.mark, o.moved = o.written+o.pend.Load(), o.written
 	}
 	o.mu.Unlock()
-	if !blocked || c.state == stClosed {
+	if !blocked || c.state == stLinger || c.state == stClosed {
 		return
 	}
 	if d := time.Duration(o.deadline.Load()); d > 0 && c.state == stOpen && !c.timers[timerWrite].Armed() {
@@ -522,6 +522,9 @@ func (c *Conn) onWriteTimer() {
 	switch c.state {
 	case stClosing:
 		c.finalize(false)
+		return
+	case stLinger:
+		c.closeNow()
 		return
 	case stClosed:
 		return

@@ -171,6 +171,8 @@ func (l *Loop) event(fd int, ev events) {
 	}
 	more := false
 	switch {
+	case c.state == stLinger:
+		more = c.discard()
 	case c.wantRead:
 		more = l.readConn(c) || ev&evEnd != 0
 	case ev&evHup != 0:
@@ -280,6 +282,9 @@ func (l *Loop) stop() {
 		if c == nil {
 			continue
 		}
+		if c.state == stLinger {
+			continue
+		}
 		c.CloseAfterFlush(ReasonServerShutdown)
 	}
 }
@@ -294,7 +299,11 @@ func (l *Loop) finalizeSafely(c *Conn) {
 func (l *Loop) kill() {
 	l.stopping = true
 	for _, c := range l.conns {
-		if c != nil {
+		switch {
+		case c == nil:
+		case c.state == stLinger:
+			c.closeNow()
+		default:
 			c.setReason(ReasonServerShutdown)
 			l.finalizeSafely(c)
 		}

@@ -61,6 +61,14 @@ func (c *Conn) sockWritev(l *segList) (int, error) {
 	}
 }
 
+// sockShutdown ends our direction of the stream.
+func (c *Conn) sockShutdown() error {
+	if c.mem != nil {
+		return c.mem.shutdown()
+	}
+	return unix.Shutdown(c.fd, unix.SHUT_WR)
+}
+
 // sockClose closes the descriptor. Called once, by whoever is last.
 func (c *Conn) sockClose() {
 	if c.mem != nil {
