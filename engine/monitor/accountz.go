@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"ramjet/engine"
@@ -11,13 +12,17 @@ import (
 )
 
 func (s *Server) accountz(q *params) (any, error) {
+	return s.Accountz(&sysapi.AccountzOptions{Account: q.string("acc")})
+}
+
+// Accountz lists the accounts, or describes one. Any goroutine, as all pages.
+func (s *Server) Accountz(o *sysapi.AccountzOptions) (*sysapi.Accountz, error) {
 	v := &sysapi.Accountz{ID: s.src.ID(), Now: s.src.Now().UTC()}
 	sys := s.src.Accounts().System()
 	if sys != nil {
 		v.SystemAccount = sys.Name()
 	}
-	name := q.string("acc")
-	if name == "" {
+	if o.Account == "" {
 		s.src.Accounts().Range(func(a *account.Account) bool {
 			v.Accounts = append(v.Accounts, a.Name())
 			return true
@@ -25,6 +30,16 @@ func (s *Server) accountz(q *params) (any, error) {
 		sort.Strings(v.Accounts)
 		return v, nil
 	}
+	var err error
+	v.Account, err = s.AccountInfo(o.Account)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// AccountInfo describes one account.
+func (s *Server) AccountInfo(name string) (*sysapi.AccountInfo, error) {
 	a := s.src.Accounts().Lookup(name)
 	if a == nil {
 		return nil, fmt.Errorf("Account %s does not exist", name) //nolint:staticcheck // text of the reference
@@ -32,11 +47,10 @@ func (s *Server) accountz(q *params) (any, error) {
 	clients, leafs := a.Conns()
 	stats := sublistStats(a.Index().Stats())
 	updated := s.src.ConfigTime().UTC()
-	v.Account = &sysapi.AccountInfo{
-		Name: a.Name(), Updated: &updated, IsSystem: a == sys, Complete: true, Leafs: leafs, Clients: clients,
+	return &sysapi.AccountInfo{
+		Name: a.Name(), Updated: &updated, IsSystem: a == s.src.Accounts().System(), Complete: true, Leafs: leafs, Clients: clients,
 		Subs: stats.NumSubs, NameTag: a.Name(), Sublist: &stats, Mappings: s.mappings(a.Name()),
-	}
-	return v, nil
+	}, nil
 }
 
 // mappings returns the configured subject mappings of an account.
@@ -63,15 +77,21 @@ func (s *Server) mappings(name string) map[string][]sysapi.MapDest {
 	return m
 }
 
-// accstatz reports accounts with connections; traffic is that of the open connections.
 func (s *Server) accstatz(q *params) (any, error) {
-	unused := q.bool("unused")
+	return s.AccountStatz(&sysapi.AccountStatzOptions{IncludeUnused: q.bool("unused")})
+}
+
+// AccountStatz reports accounts with connections; traffic is that of the open connections.
+func (s *Server) AccountStatz(o *sysapi.AccountStatzOptions) (*sysapi.AccountStatz, error) {
 	now := s.src.Now()
 	v := &sysapi.AccountStatz{ID: s.src.ID(), Now: now.UTC(), Accounts: []*sysapi.AccountStat{}}
 	byName := map[string]*sysapi.AccountStat{}
 	s.src.Accounts().Range(func(a *account.Account) bool {
 		clients, leafs := a.Conns()
-		if clients+leafs > 0 || unused {
+		if len(o.Accounts) > 0 && !slices.Contains(o.Accounts, a.Name()) {
+			return true
+		}
+		if clients+leafs > 0 || o.IncludeUnused {
 			st := &sysapi.AccountStat{
 				Account: a.Name(), Name: a.Name(), Conns: clients, Leafs: leafs, TotalConns: clients + leafs,
 				NumSubs: uint32(a.Index().Count()), Sent: emptyData(), Received: emptyData(),

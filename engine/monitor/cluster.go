@@ -9,13 +9,24 @@ import (
 // The pages of subsystems that this build does not have answer as a server does on which they are off.
 
 func (s *Server) routez(q *params) (any, error) {
-	q.subs()
+	var o sysapi.RoutezOptions
+	o.Subscriptions, o.SubscriptionsDetail = q.subs()
+	return s.Routez(&o)
+}
+
+// Routez lists the routes.
+func (s *Server) Routez(*sysapi.RoutezOptions) (*sysapi.Routez, error) {
 	return &sysapi.Routez{ID: s.src.ID(), Name: s.src.Name(), Now: s.src.Now().UTC(), Routes: []sysapi.RouteInfo{}}, nil
 }
 
 func (s *Server) gatewayz(q *params) (any, error) {
-	q.subs()
-	q.bool("accs")
+	o := sysapi.GatewayzOptions{Name: q.string("gw_name"), Accounts: q.bool("accs"), AccountName: q.string("acc_name")}
+	o.Subscriptions, o.SubscriptionsDetail = q.subs()
+	return s.Gatewayz(&o)
+}
+
+// Gatewayz lists the gateways.
+func (s *Server) Gatewayz(*sysapi.GatewayzOptions) (*sysapi.Gatewayz, error) {
 	return &sysapi.Gatewayz{
 		ID: s.src.ID(), Now: s.src.Now().UTC(),
 		Outbound: map[string]*sysapi.RemoteGateway{}, Inbound: map[string][]sysapi.RemoteGateway{},
@@ -23,15 +34,27 @@ func (s *Server) gatewayz(q *params) (any, error) {
 }
 
 func (s *Server) leafz(q *params) (any, error) {
-	q.subs()
+	subs, _ := q.subs()
+	return s.Leafz(&sysapi.LeafzOptions{Subscriptions: subs, Account: q.string("acc")})
+}
+
+// Leafz lists the leafnode connections.
+func (s *Server) Leafz(*sysapi.LeafzOptions) (*sysapi.Leafz, error) {
 	return &sysapi.Leafz{ID: s.src.ID(), Now: s.src.Now().UTC(), Leafs: []sysapi.LeafInfo{}}, nil
 }
 
 func (s *Server) jsz(q *params) (any, error) {
-	for _, name := range []string{"accounts", "streams", "consumers", "direct-consumers", "config", "leader-only", "raft", "stream-leader-only"} {
-		q.bool(name)
+	o := sysapi.JSzOptions{
+		Account: q.string("acc"), Accounts: q.bool("accounts"), Streams: q.bool("streams"), Consumer: q.bool("consumers"),
+		DirectConsumer: q.bool("direct-consumers"), Config: q.bool("config"), LeaderOnly: q.bool("leader-only"),
+		RaftGroups: q.bool("raft"), StreamLeaderOnly: q.bool("stream-leader-only"),
 	}
-	q.page()
+	o.Offset, o.Limit = q.page()
+	return s.Jsz(&o)
+}
+
+// Jsz reports about JetStream.
+func (s *Server) Jsz(*sysapi.JSzOptions) (*sysapi.JSInfo, error) {
 	return &sysapi.JSInfo{ID: s.src.ID(), Now: s.src.Now().UTC(), Disabled: true}, nil
 }
 

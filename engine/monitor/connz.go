@@ -1,72 +1,75 @@
 package monitor
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
 	"time"
 
 	"ramjet/engine"
+	"ramjet/engine/interest"
 	"ramjet/engine/link"
+	"ramjet/proto/subject"
 	"ramjet/proto/sysapi"
 )
 
 // subsTimeout is how long a page waits for a loop to list the subscriptions of a connection.
 const subsTimeout = 2 * time.Second
 
-// connState selects open or closed connections.
-type connState uint8
-
-const (
-	openConns connState = iota
-	closedConns
-	allConns
-)
-
-// connzQuery is a decoded /connz request.
+// connzQuery is a checked request.
 type connzQuery struct {
+	*sysapi.ConnzOptions
 	sort          string
 	auth          bool
-	subs, detail  bool
 	offset, limit int
-	cid           uint64
-	state         connState
-	user, acc     string
-	mqtt          string
 }
 
-func decodeConnz(q *params) (*connzQuery, error) {
-	c := &connzQuery{sort: q.string("sort"), auth: q.bool("auth"), cid: q.uint64("cid"), user: q.string("user"), acc: q.string("acc"), mqtt: q.string("mqtt_client")}
-	c.subs, c.detail = q.subs()
-	c.offset, c.limit = q.page()
+// decodeConnz decodes the query of /connz.
+func decodeConnz(q *params) (*sysapi.ConnzOptions, error) {
+	c := &sysapi.ConnzOptions{Sort: q.string("sort"), Username: q.bool("auth"), CID: q.uint64("cid"), User: q.string("user"),
+		Account: q.string("acc"), MQTTClient: q.string("mqtt_client")}
+	c.Subscriptions, c.SubscriptionsDetail = q.subs()
+	c.Offset, c.Limit = q.page()
 	switch state := q.string("state"); strings.ToLower(state) {
 	case "", "open":
 	case "any", "all":
-		c.state = allConns
+		c.State = sysapi.ConnAll
 	case "closed":
-		c.state = closedConns
+		c.State = sysapi.ConnClosed
 	default:
 		return nil, fmt.Errorf("Error decoding state for %s", state) //nolint:staticcheck // text of the reference
 	}
+	return c, nil
+}
+
+func checkConnz(o *sysapi.ConnzOptions) (*connzQuery, error) {
+	c := &connzQuery{ConnzOptions: o, sort: o.Sort}
 	if c.sort == "" {
 		c.sort = "cid"
 	}
 	if sorters[c.sort] == nil {
 		return nil, fmt.Errorf("invalid sorting option: %s", c.sort)
 	}
-	if (c.sort == "stop" || c.sort == "reason") && c.state != closedConns {
+	if (c.sort == "stop" || c.sort == "reason") && o.State != sysapi.ConnClosed {
 		return nil, fmt.Errorf("sort by %s only valid on closed connections", c.sort)
 	}
-	if c.user != "" || c.acc != "" {
-		c.auth = true // filters by identity show it
+	if o.FilterSubject != "" && o.FilterSubject != ">" && o.Account == "" {
+		return nil, errors.New("filter by subject only valid with account filtering")
 	}
+	// Filters by identity show it.
+	c.auth = o.Username || o.User != "" || o.Account != ""
+	c.offset, c.limit = pageOf(o.Offset, o.Limit)
 	return c, nil
 }
 
+// lists reports that subscriptions were asked for, by name or in detail.
+func (c *connzQuery) lists() bool { return c.Subscriptions || c.SubscriptionsDetail }
+
 // matches applies the filters to an entry that has its identity filled in.
 func (c *connzQuery) matches(i *sysapi.ConnInfo) bool {
-	return (c.cid == 0 || i.Cid == c.cid) && (c.user == "" || i.AuthorizedUser == c.user) &&
-		(c.acc == "" || i.Account == c.acc) && (c.mqtt == "" || i.MQTTClient == c.mqtt)
+	return (c.CID == 0 || i.Cid == c.CID) && (c.User == "" || i.AuthorizedUser == c.User) &&
+		(c.Account == "" || i.Account == c.Account) && (c.MQTTClient == "" || i.MQTTClient == c.MQTTClient)
 }
 
 // connEntry is a candidate with what is needed to complete it.
@@ -76,16 +79,25 @@ type connEntry struct {
 }
 
 func (s *Server) connz(p *params) (any, error) {
-	q, err := decodeConnz(p)
+	o, err := decodeConnz(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.Connz(o)
+}
+
+// Connz lists connections.
+func (s *Server) Connz(o *sysapi.ConnzOptions) (*sysapi.Connz, error) {
+	q, err := checkConnz(o)
 	if err != nil {
 		return nil, err
 	}
 	now := s.src.Now()
 	var all []connEntry
-	if q.state != closedConns {
+	if q.State != sysapi.ConnClosed {
 		all = s.openConns(q, now)
 	}
-	if q.state != openConns {
+	if q.State != sysapi.ConnOpen {
 		s.src.Registry().Closed(func(i *sysapi.ConnInfo, _ string) bool {
 			if q.matches(i) {
 				all = append(all, connEntry{info: i})
@@ -108,7 +120,14 @@ func (s *Server) connz(p *params) (any, error) {
 // openConns lists the open client connections that pass the filters.
 func (s *Server) openConns(q *connzQuery, now time.Time) (all []connEntry) {
 	reg := s.src.Registry()
+	var subscribed map[uint64]bool // with FilterSubject
+	if q.FilterSubject != "" && q.FilterSubject != ">" {
+		subscribed = s.subscribed(q.Account, q.FilterSubject)
+	}
 	add := func(c *link.Conn) bool {
+		if subscribed != nil && !subscribed[c.ID()] {
+			return true
+		}
 		i := new(sysapi.ConnInfo)
 		c.Snapshot(i, now, true)
 		if q.matches(i) {
@@ -116,8 +135,8 @@ func (s *Server) openConns(q *connzQuery, now time.Time) (all []connEntry) {
 		}
 		return true
 	}
-	if q.cid != 0 {
-		if c := reg.Get(q.cid); c != nil && c.Kind() == engine.Client {
+	if q.CID != 0 {
+		if c := reg.Get(q.CID); c != nil && c.Kind() == engine.Client {
 			add(c)
 		}
 		return all
@@ -126,18 +145,32 @@ func (s *Server) openConns(q *connzQuery, now time.Time) (all []connEntry) {
 	return all
 }
 
+// subscribed returns the connections that have a subscription that overlaps pattern in an account.
+func (s *Server) subscribed(acc, pattern string) map[uint64]bool {
+	ids := map[uint64]bool{}
+	if a := s.src.Accounts().Lookup(acc); a != nil {
+		a.Index().Range(func(sub *interest.Sub) bool {
+			if subject.Collide(sub.Subject(), pattern) {
+				ids[sub.Sink().ID()] = true
+			}
+			return true
+		})
+	}
+	return ids
+}
+
 // complete fills in subscriptions and takes out what was not asked for.
 func (c *connzQuery) complete(e *connEntry) {
 	i := e.info
 	details := i.SubsDetail
 	i.SubsDetail = nil
-	if c.subs && e.open != nil {
+	if c.lists() && e.open != nil {
 		details = nil
 		e.open.Subs(subsTimeout, func(d *sysapi.SubDetail) { details = append(details, *d) })
 	}
-	if c.detail {
+	if c.SubscriptionsDetail {
 		i.SubsDetail = details
-	} else if c.subs {
+	} else if c.Subscriptions {
 		i.Subs = make([]string, 0, len(details))
 		for k := range details {
 			i.Subs = append(i.Subs, details[k].Subject)

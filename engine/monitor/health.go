@@ -10,28 +10,35 @@ import (
 // healthz is nats-server's one answer for everything. livez and readyz say apart what an orchestrator needs to know:
 // restart me, or do not send clients.
 func (s *Server) healthz(q *params) (any, error) {
-	details := q.bool("details")
-	q.bool("js-enabled-only")
-	q.bool("js-enabled")
-	q.bool("js-server-only")
-	q.bool("js-meta-only")
-	acc, stream, consumer := q.string("account"), q.string("stream"), q.string("consumer")
-	fail := func(code int, kind, text string) (any, error) {
-		if !details {
-			return coded{code, &sysapi.Health{Status: status(code), Error: text}}, nil
+	h := s.Healthz(&sysapi.HealthzOptions{
+		Details: q.bool("details"), JSEnabledOnly: q.bool("js-enabled-only"), JSEnabled: q.bool("js-enabled"),
+		JSServerOnly: q.bool("js-server-only"), JSMetaOnly: q.bool("js-meta-only"),
+		Account: q.string("account"), Stream: q.string("stream"), Consumer: q.string("consumer"),
+	})
+	code := h.StatusCode
+	h.StatusCode = 0 // HTTP has its own
+	return coded{code, h}, nil
+}
+
+// Healthz says whether the server, or what o names, is well. StatusCode is always set.
+func (s *Server) Healthz(o *sysapi.HealthzOptions) *sysapi.Health {
+	fail := func(code int, kind, text string) *sysapi.Health {
+		if !o.Details {
+			return &sysapi.Health{StatusCode: code, Status: status(code), Error: text}
 		}
-		return coded{code, &sysapi.Health{Status: "error", Errors: []sysapi.HealthError{{Type: kind, Account: acc, Stream: stream, Consumer: consumer, Error: text}}}}, nil
+		return &sysapi.Health{StatusCode: code, Status: "error", Errors: []sysapi.HealthError{
+			{Type: kind, Account: o.Account, Stream: o.Stream, Consumer: o.Consumer, Error: text}}}
 	}
 	switch {
-	case acc == "" && stream != "":
+	case o.Account == "" && o.Stream != "":
 		return fail(http.StatusBadRequest, "BAD_REQUEST", `account must not be empty when checking stream`)
-	case stream == "" && consumer != "":
+	case o.Stream == "" && o.Consumer != "":
 		return fail(http.StatusBadRequest, "BAD_REQUEST", `stream must not be empty when checking consumer`)
 	}
 	if ok, reasons := s.src.Ready(); !ok {
 		return fail(http.StatusServiceUnavailable, "CONNECTION", strings.Join(reasons, "; "))
 	}
-	return &sysapi.Health{Status: "ok"}, nil
+	return &sysapi.Health{StatusCode: http.StatusOK, Status: "ok"}
 }
 
 func status(code int) string {

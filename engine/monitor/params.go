@@ -69,8 +69,11 @@ func (q *params) subs() (list, detail bool) {
 const defaultLimit = 1024
 
 // page decodes offset and limit.
-func (q *params) page() (offset, limit int) {
-	offset, limit = max(0, q.int("offset")), q.int("limit")
+func (q *params) page() (offset, limit int) { return pageOf(q.int("offset"), q.int("limit")) }
+
+// pageOf applies the defaults to offset and limit.
+func pageOf(offset, limit int) (int, int) {
+	offset = max(0, offset)
 	if limit <= 0 {
 		limit = defaultLimit
 	}

@@ -29,9 +29,16 @@ func sublistStats(st interest.Stats) sysapi.SublistStats {
 }
 
 func (s *Server) subsz(q *params) (any, error) {
-	list, _ := q.subs()
-	offset, limit := q.page()
-	acc, test := q.string("acc"), q.string("test")
+	o := sysapi.SubszOptions{Account: q.string("acc"), Test: q.string("test")}
+	o.Subscriptions, _ = q.subs()
+	o.Offset, o.Limit = q.page()
+	return s.Subsz(&o)
+}
+
+// Subsz reports about the subscription indexes.
+func (s *Server) Subsz(o *sysapi.SubszOptions) (*sysapi.Subsz, error) {
+	list, acc, test := o.Subscriptions, o.Account, o.Test
+	offset, limit := pageOf(o.Offset, o.Limit)
 	if test != "" {
 		list = true
 		if !subject.ValidLiteral(test) {

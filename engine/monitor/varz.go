@@ -14,7 +14,10 @@ import (
 	"ramjet/proto/sysapi"
 )
 
-func (s *Server) varz(*params) (any, error) {
+func (s *Server) varz(*params) (any, error) { return s.Varz() }
+
+// Varz describes the server.
+func (s *Server) Varz() (*sysapi.Varz, error) {
 	src, o, now := s.src, s.src.Options(), s.src.Now()
 	rss, cpu := src.Usage()
 	c := src.Counters()
@@ -42,7 +45,7 @@ func (s *Server) varz(*params) (any, error) {
 		HTTPReqStats:  s.requestCounts(),
 		ConfigDigest:  o.Digest, ConfigLoadTime: src.ConfigTime().UTC(),
 		Tags: o.ServerTags, Metadata: o.Metadata, FeatureFlags: o.FeatureFlags,
-		SlowConsumerStats: kindStats(&c.SlowByKind), StaleStats: kindStats(&c.StaleByKind),
+		SlowConsumerStats: KindStats(&c.SlowByKind), StaleStats: KindStats(&c.StaleByKind),
 		DiskIOWait: &sysapi.DiskIOWaitStats{},
 	}
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
@@ -100,7 +103,8 @@ func notAfter(t *config.TLSOptions) *time.Time {
 	return &at
 }
 
-func kindStats(n *[engine.NumKinds]int64) *sysapi.KindStats {
+// KindStats puts counts by kind of connection into the form of the pages.
+func KindStats(n *[engine.NumKinds]int64) *sysapi.KindStats {
 	return &sysapi.KindStats{
 		Clients: uint64(n[engine.Client]), Routes: uint64(n[engine.Router]),
 		Gateways: uint64(n[engine.Gateway]), Leafs: uint64(n[engine.Leaf]),
