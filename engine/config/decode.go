@@ -66,7 +66,11 @@ func (b *block[T]) decode(d *decoder, t *T, m *conf.Object) {
 		case k != nil:
 			k.set(d, t, e)
 		case !e.Used:
-			d.errorf(e.Pos, b.unknown+"%s", e.Key, hint(e.Key, b.names))
+			advice := ""
+			if len(d.errors) < maxProblems { // beyond, nobody will see it
+				advice = hint(e.Key, b.names)
+			}
+			d.errorf(e.Pos, b.unknown+"%s", e.Key, advice)
 		}
 	}
 }

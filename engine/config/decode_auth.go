@@ -82,7 +82,7 @@ var basicAuthKeys = []key[AuthBlock]{
 }
 
 func authTimeout(d *decoder, a *AuthBlock, e *conf.Entry) {
-	v, ok := d.timeout(e)
+	v, ok := d.timeout(e, "authorization")
 	if !ok {
 		return
 	}
@@ -200,7 +200,7 @@ func connectionTypes(d *decoder, u *User, e *conf.Entry) {
 		}
 		t := strings.ToUpper(item.Str)
 		if !slices.Contains(connTypes, t) {
-			bad = append(bad, item.Str)
+			bad = append(bad, t)
 		}
 		u.ConnTypes = append(u.ConnTypes, t)
 	}
@@ -324,6 +324,14 @@ func authCallout(d *decoder, a *AuthBlock, e *conf.Entry) {
 		d.errorf(e.Pos, "Authorization callouts require authorized users to be specified")
 	}
 	a.Callout = c
+	pos := e.Pos
+	d.later = append(d.later, func() {
+		for _, name := range c.AllowedAccounts {
+			if name != globalAccount && name != DefaultSystemAccount && !slices.ContainsFunc(d.opts.Accounts, func(a *Account) bool { return a.Name == name }) {
+				d.errorf(pos, "auth_callout allowed account %q not found in configured accounts", name)
+			}
+		}
+	})
 }
 
 var calloutBlock = newBlock(unknownField,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -51,8 +52,14 @@ func init() {
 			}
 		}},
 		{"permissions", func(d *decoder, c *T, e *conf.Entry) {
-			if p := d.permissions(e); p != nil {
-				c.Import, c.Export = p.Publish, p.Subscribe
+			p := d.permissions(e)
+			if p == nil {
+				return
+			}
+			c.Import, c.Export = p.Publish, p.Subscribe
+			// Routes carry interest of all queue groups: an entry cannot name one.
+			if err := validRoutePerm("export", p.Subscribe); err != nil {
+				d.errorf(e.Pos, "%v", err)
 			}
 		}},
 		{"routes", func(d *decoder, c *T, e *conf.Entry) { c.Routes = d.urls(e, "route") }},
@@ -76,6 +83,20 @@ func init() {
 		{"write_timeout", writeTimeout(func(c *T) *WritePolicy { return &c.WriteTimeout })},
 	}...)...)
 	initGateway()
+}
+
+func validRoutePerm(side string, p *SubjectPerm) error {
+	if p == nil {
+		return nil
+	}
+	for i, list := range [][]string{p.Allow, p.Deny} {
+		for _, s := range list {
+			if !validPermSubject(s, false) {
+				return fmt.Errorf("cluster %s %s: subject %q is not a valid subject", side, [...]string{"allow", "deny"}[i], s)
+			}
+		}
+	}
+	return nil
 }
 
 // compression takes a mode, a boolean or a map; whenTrue is the mode of true.

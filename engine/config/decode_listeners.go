@@ -34,7 +34,6 @@ func listenerAuth[T any](f func(*T) *AuthBlock) func(*decoder, *T, *conf.Entry) 
 	return func(d *decoder, t *T, e *conf.Entry) {
 		if m, ok := d.object(e); ok {
 			listenerAuthBlock.decode(d, f(t), m)
-			d.exclusive(e.Pos, f(t), false)
 		}
 	}
 }
@@ -51,7 +50,7 @@ func init() {
 		{"same_origin", boolean(func(w *W) *bool { return &w.SameOrigin })},
 		{"allowed_origins allowed_origin allow_origins allow_origin origins origin", stringList(func(w *W) *[]string { return &w.AllowedOrigins })},
 		{"handshake_timeout", func(d *decoder, w *W, e *conf.Entry) {
-			if v, ok := d.timeout(e); ok {
+			if v, ok := d.timeout(e, "websocket"); ok {
 				w.HandshakeTimeout = v
 			}
 		}},

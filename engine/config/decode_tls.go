@@ -112,7 +112,7 @@ func init() {
 		{"curve_preferences", tlsCurves},
 		{"min_version", tlsVersion},
 		{"timeout", func(d *decoder, b *tlsBlockState, e *conf.Entry) {
-			if v, ok := d.timeout(e); ok {
+			if v, ok := d.timeout(e, "tls"); ok {
 				b.o.Timeout = v
 			}
 		}},
@@ -327,7 +327,7 @@ var ocspPeerBlock = func() *block[map[string]any] {
 	}
 	for _, name := range []string{"ca_timeout", "allowed_clockskew", "cache_ttl_when_next_update_unset"} {
 		keys = append(keys, key[map[string]any]{name, func(d *decoder, m *map[string]any, e *conf.Entry) {
-			if v, ok := d.timeout(e); ok {
+			if v, ok := d.timeout(e, "tls peer"); ok {
 				(*m)[name] = v
 			}
 		}})

@@ -341,7 +341,7 @@ var ocspCacheBlock = newBlock("error parsing ocsp cache config, "+unknownField,
 	key[OCSPCacheOptions]{"local_store", str(func(o *OCSPCacheOptions) *string { return &o.LocalStore })},
 	key[OCSPCacheOptions]{"preserve_revoked", boolean(func(o *OCSPCacheOptions) *bool { return &o.PreserveRevoked })},
 	key[OCSPCacheOptions]{"save_interval", func(d *decoder, o *OCSPCacheOptions, e *conf.Entry) {
-		if v, ok := d.timeout(e); ok {
+		if v, ok := d.timeout(e, "ocsp cache"); ok {
 			o.SaveInterval = max(v, time.Second)
 		}
 	}},

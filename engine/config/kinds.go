@@ -163,8 +163,8 @@ func (d *decoder) strictDuration(e *conf.Entry) (time.Duration, bool) {
 	return v, true
 }
 
-// timeout takes seconds, with or without fraction, or a string with units.
-func (d *decoder) timeout(e *conf.Entry) (time.Duration, bool) {
+// timeout takes seconds, with or without fraction, or a string with units. where names the block in messages.
+func (d *decoder) timeout(e *conf.Entry, where string) (time.Duration, bool) {
 	switch v := e.Value; v.Kind {
 	case conf.Int, conf.Float:
 		seconds := v.Float
@@ -177,7 +177,12 @@ func (d *decoder) timeout(e *conf.Entry) (time.Duration, bool) {
 		}
 		return time.Duration(seconds * float64(time.Second)), true
 	case conf.String:
-		return d.strictDuration(e)
+		t, err := time.ParseDuration(v.Str)
+		if err != nil {
+			d.errorf(e.Pos, "error parsing %s config, '%s' %v", where, strings.ToLower(e.Key), err)
+			return 0, false
+		}
+		return t, true
 	}
 	d.typeError(e, "seconds or a duration such as \"2s\"")
 	return 0, false
