@@ -125,7 +125,8 @@ func BenchmarkNextFilter(b *testing.B) {
 				b.ReportAllocs()
 				for i := 0; i < b.N; i++ {
 					if s.Next(f, from, &r) != store.Hit {
-						from = 0
+						from = 1
+						continue
 					}
 					from = r.Seq + 1
 				}

@@ -44,7 +44,7 @@ func (t *Table) position(seq uint64, now bool) (p place, a store.Avail) {
 		return p, store.None
 	}
 	seg := t.locate(seq)
-	if seg == nil {
+	if seg == nil || (t.holes.Len() > 0 && t.holes.Has(seq)) {
 		return p, store.Damaged
 	}
 	if seg.Ix == nil && !t.host.Index(seg, now) {

@@ -2,6 +2,7 @@ package msgtab
 
 import (
 	"bytes"
+	"math/bits"
 	"slices"
 	"sort"
 
@@ -124,9 +125,7 @@ func (x *Index) Seal() *Index {
 
 // setIDs stores ids, narrow if there are few different ones.
 func (x *Index) setIDs(ids []subjidx.ID) {
-	dict := slices.Clone(ids)
-	slices.Sort(dict)
-	dict = slices.Compact(dict)
+	dict := distinct(ids)
 	pos := func(id subjidx.ID) int {
 		i, _ := slices.BinarySearch(dict, id)
 		return i
@@ -147,6 +146,54 @@ func (x *Index) setIDs(ids []subjidx.ID) {
 		return
 	}
 	x.dict = slices.Clone(dict)
+}
+
+// distinct returns the different ids in order. A bitmap of the ids in use beats sorting.
+func distinct(ids []subjidx.ID) []subjidx.ID {
+	lo, hi := subjidx.NoID, subjidx.ID(0)
+	none := false
+	for _, id := range ids {
+		if id == subjidx.NoID {
+			none = true
+			continue
+		}
+		lo, hi = min(lo, id), max(hi, id)
+	}
+	var out []subjidx.ID
+	if lo <= hi {
+		set := make([]uint64, (hi-lo)/64+1)
+		for _, id := range ids {
+			if id != subjidx.NoID {
+				set[(id-lo)/64] |= 1 << ((id - lo) % 64)
+			}
+		}
+		for w, v := range set {
+			for ; v != 0; v &= v - 1 {
+				out = append(out, lo+subjidx.ID(w*64+bits.TrailingZeros64(v)))
+			}
+		}
+	}
+	if none {
+		out = append(out, subjidx.NoID)
+	}
+	return out
+}
+
+// Distinct returns the different subject ids of the records, in order.
+func (x *Index) Distinct() []subjidx.ID {
+	if x.dict != nil {
+		return x.dict
+	}
+	return distinct(x.ids)
+}
+
+// Build returns a compact index of records with these lengths, sequences and subject ids; the slices are kept.
+func Build(sizes []uint32, seqs []uint64, ids []subjidx.ID) *Index {
+	var x Index
+	for i, n := range sizes {
+		x.Add(seqs[i], n, ids[i])
+	}
+	return x.Seal()
 }
 
 // Memory returns the bytes the index takes.

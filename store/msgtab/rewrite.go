@@ -118,7 +118,7 @@ func (t *Table) CheckInvariants() error {
 		live := 0
 		for i := range s.Ix.Len() {
 			seq := s.Ix.Seq(i)
-			if !t.live(seq) {
+			if !t.live(seq) || t.holes.Has(seq) {
 				continue
 			}
 			live++
