@@ -38,8 +38,7 @@ func accounts(d *decoder, o *Options, e *conf.Entry) {
 				}
 				continue
 			}
-			// A map used as a variable is a template, unless all of it makes an account.
-			if x.Used && !looksLikeAccount(x.Value.Map) {
+			if x.Used { // a template for accounts or for parts of them
 				continue
 			}
 			if a := d.newAccount(x.Pos, x.Key); a != nil {
@@ -53,10 +52,6 @@ func accounts(d *decoder, o *Options, e *conf.Entry) {
 	default:
 		d.typeError(e, "an array of names or a map of accounts")
 	}
-}
-
-func looksLikeAccount(m *conf.Object) bool {
-	return !slices.ContainsFunc(m.Entries, func(e *conf.Entry) bool { return accountBlock.index[strings.ToLower(e.Key)] == nil })
 }
 
 func (d *decoder) newAccount(pos conf.Pos, name string) *Account {

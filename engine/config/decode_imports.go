@@ -173,7 +173,6 @@ var latencyBlock = newBlock(unknownField,
 type importState struct {
 	i     *Import
 	kind  *conf.Entry // stream or service
-	share *conf.Entry
 	trace *conf.Entry
 }
 

@@ -90,6 +90,14 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// TestAccountTemplates: a map below accounts that is used as a variable is not an account itself.
+func TestAccountTemplates(t *testing.T) {
+	o := mustLoad(t, "accounts { T { users [{user: a, password: b}] }, B: $T, P { publish: x }, C { users [{user: c, permissions: $P}] } }")
+	if len(o.Accounts) != 2 || o.Accounts[0].Name != "B" || o.Accounts[0].Users[0].Account != "B" || o.Accounts[1].Name != "C" || o.Accounts[1].Users[0].Perms.Publish.Allow[0] != "x" {
+		t.Errorf("%+v", o.Accounts)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	keys := []string{"port", "host", "http_port", "max_payload", "max_pending", "authorization"}
 	for key, want := range map[string]string{"prot": "port", "PORT1": "port", "max_payolad": "max_payload", "auth": "authorization", "zzz": "", "": "", "p": "", "maxpayload": "max_payload",

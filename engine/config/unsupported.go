@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // unbuilt are the subsystems that this build does not have. A later issue deletes its row. The keys are
@@ -111,5 +110,3 @@ func allTLS(o *Options) []*TLSOptions {
 	}
 	return slices.DeleteFunc(list, func(t *TLSOptions) bool { return t == nil })
 }
-
-func isTrue(s string) bool { return strings.EqualFold(s, "true") || s == "1" }
