@@ -95,10 +95,8 @@ func TestUnsupported(t *testing.T) {
 		"cluster { }\nleafnodes { }\nmqtt { }\ngateway { }":                                                               nil,
 		"\n\njetstream: true":                   {"jetstream: not supported yet by this build of ramjet (c.conf:3)"},
 		"accounts { A { jetstream: enabled } }": {"jetstream of account A: not supported yet by this build of ramjet (c.conf:1)"},
-		"accounts { A { exports [ {stream: a} ] }, B { imports [ {stream: {account: A, subject: a}} ] } }": {"exports of account A: not supported", "imports of account B: not supported"},
-		"cluster { port: -1, name: a }\nleafnodes { port: -1 }\nresolver: MEM":                             {"cluster: not", "leafnodes: not", "resolver: not"},
-		"ocsp: true\ntls { ocsp_peer: true }":                                                              {"ocsp: not", "ocsp_peer: not"},
-		"ocsp: false\nocsp_cache: false":                                                                   nil,
+		"accounts { A { exports [ {stream: a} ] }, B { imports [ {stream: {account: A, subject: a}} ] } }":                                          {"exports of account A: not supported", "imports of account B: not supported"},
+		"cluster { port: -1, name: a }\nleafnodes { port: -1 }\nresolver: MEM":                                                                      {"cluster: not", "leafnodes: not", "resolver: not"},
 		"authorization { auth_callout { issuer: ABJHLOVMPA4CI6R5KLNGOB4GSLNIY7IOUPAJC4YFNDLQVIOBYQGUWVLA, auth_users: [a] }, users [ {user: a} ] }": {"auth_callout: not"},
 	} {
 		o, _, err := loadText(text)
