@@ -58,6 +58,7 @@ var layers = []layer{
 
 	{"engine/netio", with(base, []string{"engine", "proto/ws", "proto/proxyproto"}), nil, "the only package that knows the reactor; it knows no NATS"},
 	{"engine/config", with(protoAll, []string{"engine"}), nil, "a leaf of plain data"},
+	{"engine/ocsp", with(engineLow, []string{"engine/config"}), nil, "certificates' status, no connections"},
 	{"engine/interest", engineLow, nil, "an index knows no connection"},
 	{"engine/account", with(engineLow, []string{"engine/interest", "engine/config"}), nil, "accounts know no connection"},
 	{"engine/auth", with(engineLow, []string{"engine/account", "engine/interest", "engine/config", "engine/netio"}), nil, "authentication sees requests, not links"},
@@ -94,7 +95,7 @@ var externals = []external{
 	{"github.com/nats-io/nats.go", []string{"bench", "cmd/...", "engine/simtest"}, "the client library is for tests, bench and commands"},
 	{"github.com/nats-io/jwt", []string{"engine/account", "engine/auth", "engine/server", "engine/sysacc", "engine/monitor", "proto/sysapi"}, "tokens are an account matter"},
 	{"github.com/prometheus/", []string{"engine/monitor", "engine/server"}, "metrics are exported in one place"},
-	{"golang.org/x/crypto", []string{"engine/auth", "store/crypt", "cmd/..."}, "cryptography stays where it is reviewed"},
+	{"golang.org/x/crypto", []string{"engine/auth", "engine/ocsp", "store/crypt", "cmd/..."}, "cryptography stays where it is reviewed"},
 	{"math/rand", []string{}, "seeded sources only: proto/base/rng"},
 	{"testing", []string{}, "testing never in production files"},
 }

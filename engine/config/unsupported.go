@@ -26,11 +26,6 @@ var unbuilt = []struct {
 	{"default_sentinel", func(o *Options) bool { return o.DefaultSentinel != "" }},
 	{"default_js_domain", func(o *Options) bool { return len(o.DefaultJSDomain) > 0 }},
 	{"auth_callout", func(o *Options) bool { return o.Auth.Callout != nil }},
-	{"ocsp", func(o *Options) bool { return o.OCSP != nil && o.OCSP.Mode != "never" }},
-	{"ocsp_cache", func(o *Options) bool { return o.OCSPCache != nil && o.OCSPCache.Type != "none" }},
-	{"ocsp_peer", func(o *Options) bool {
-		return slices.ContainsFunc(allTLS(o), func(t *TLSOptions) bool { return t.OCSPPeer != nil })
-	}},
 }
 
 // unbuiltAccount are the same, of an account.

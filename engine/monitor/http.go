@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ramjet/engine"
+	"ramjet/engine/config"
 )
 
 const (
@@ -194,21 +195,36 @@ func (s *Server) Start() error {
 		if o.TLS == nil || o.TLS.Config == nil {
 			return errors.New("TLS cert and key required for HTTPS")
 		}
-		// The current certificates, also after a reload; no client certificates (reference/monitoring.md, section 1).
-		cfg := &tls.Config{MinVersion: o.TLS.Config.MinVersion, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			t := s.src.Options().TLS
-			if t == nil || t.Config == nil {
-				return nil, errors.New("TLS is not configured any more")
-			}
-			c := t.Config.Clone()
-			c.ClientAuth = tls.NoClientCert
-			return c, nil
+		// The current certificates, also after a reload.
+		cfg := &tls.Config{MinVersion: o.TLS.Config.MinVersion, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return handshakeConfig(s.src.Options(), hello)
 		}}
 		if s.https, s.addrTLS, err = s.serve(h, o.HTTPHost, o.HTTPSPort, cfg); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// handshakeConfig is the configuration for one HTTPS handshake: that of clients, without client
+// certificates unless the status of clients' certificates is verified (reference/monitoring.md, section 1).
+func handshakeConfig(o *config.Options, hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if o.TLS == nil || o.TLS.Config == nil {
+		return nil, errors.New("TLS is not configured any more")
+	}
+	c := o.TLS.Config
+	if f := c.GetConfigForClient; f != nil { // staples, verification
+		var err error
+		if c, err = f(hello); err != nil {
+			return nil, err
+		}
+	}
+	if o.TLS.OCSPPeer != nil || o.Websocket != nil && o.Websocket.TLS != nil && o.Websocket.TLS.OCSPPeer != nil {
+		return c, nil
+	}
+	c = c.Clone()
+	c.ClientAuth = tls.NoClientCert
+	return c, nil
 }
 
 // serve listens on host:port (-1 = a free one). Requires: mu.

@@ -16,6 +16,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/interest"
 	"ramjet/engine/link"
+	"ramjet/proto/sysapi"
 )
 
 // fake is a server with two accounts and no connections.
@@ -26,23 +27,24 @@ type fake struct {
 	ready bool
 }
 
-func (f *fake) ID() string                         { return "SERVER" }
-func (f *fake) Name() string                       { return "n1" }
-func (f *fake) Version() string                    { return "2.15.2" }
-func (f *fake) GitCommit() string                  { return "abcdefg" }
-func (f *fake) StartTime() time.Time               { return time.Unix(1000, 0) }
-func (f *fake) ConfigTime() time.Time              { return time.Unix(1000, 0) }
-func (f *fake) Now() time.Time                     { return time.Unix(1090, 0) }
-func (f *fake) Options() *config.Options           { return f.opts }
-func (f *fake) Accounts() *account.Registry        { return f.reg }
-func (f *fake) Registry() *link.Registry           { return f.conns }
-func (f *fake) Counters() (c link.Counters)        { c.InMsgs = 7; c.SlowByKind[engine.Client] = 3; return c }
-func (f *fake) CacheStats() interest.Stats         { return interest.Stats{Matches: 5} }
-func (f *fake) Usage() (int64, float64)            { return 4096, 12.5 }
-func (f *fake) Logger() engine.Logger              { return nil }
-func (f *fake) Listeners() map[string]string       { return map[string]string{"client": "127.0.0.1:4333"} }
-func (f *fake) ConnectURLs() (client, ws []string) { return nil, nil }
-func (f *fake) AuthRequired() bool                 { return true }
+func (f *fake) ID() string                               { return "SERVER" }
+func (f *fake) Name() string                             { return "n1" }
+func (f *fake) Version() string                          { return "2.15.2" }
+func (f *fake) GitCommit() string                        { return "abcdefg" }
+func (f *fake) StartTime() time.Time                     { return time.Unix(1000, 0) }
+func (f *fake) ConfigTime() time.Time                    { return time.Unix(1000, 0) }
+func (f *fake) Now() time.Time                           { return time.Unix(1090, 0) }
+func (f *fake) Options() *config.Options                 { return f.opts }
+func (f *fake) OCSPCache() *sysapi.OCSPResponseCacheVarz { return nil }
+func (f *fake) Accounts() *account.Registry              { return f.reg }
+func (f *fake) Registry() *link.Registry                 { return f.conns }
+func (f *fake) Counters() (c link.Counters)              { c.InMsgs = 7; c.SlowByKind[engine.Client] = 3; return c }
+func (f *fake) CacheStats() interest.Stats               { return interest.Stats{Matches: 5} }
+func (f *fake) Usage() (int64, float64)                  { return 4096, 12.5 }
+func (f *fake) Logger() engine.Logger                    { return nil }
+func (f *fake) Listeners() map[string]string             { return map[string]string{"client": "127.0.0.1:4333"} }
+func (f *fake) ConnectURLs() (client, ws []string)       { return nil, nil }
+func (f *fake) AuthRequired() bool                       { return true }
 func (f *fake) Ready() (ok bool, reasons []string) {
 	if f.ready {
 		return true, nil

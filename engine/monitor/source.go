@@ -8,6 +8,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/interest"
 	"ramjet/engine/link"
+	"ramjet/proto/sysapi"
 )
 
 // Source is what the pages report about. Any goroutine; no method takes a data-path lock.
@@ -34,6 +35,8 @@ type Source interface {
 	Listeners() map[string]string
 	// ConnectURLs as in INFO.
 	ConnectURLs() (client, ws []string)
+	// OCSPCache is the cache of clients' certificate statuses, nil when there is none.
+	OCSPCache() *sysapi.OCSPResponseCacheVarz
 	// AuthRequired as in INFO.
 	AuthRequired() bool
 }

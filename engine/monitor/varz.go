@@ -55,9 +55,11 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 		v.SystemAccount = a.Name()
 	}
 	v.ConnectURLs, v.WSConnectURLs = src.ConnectURLs()
+	v.OCSPCache = src.OCSPCache()
 	if t := o.TLS; t != nil {
 		v.TLSRequired = !o.AllowNonTLS
 		v.TLSVerify = t.Verify || t.VerifyAndMap
+		v.TLSOCSPPeerVerify = v.TLSRequired && t.OCSPPeer != nil
 		v.TLSCertNotAfter = notAfter(t)
 		if t.Timeout > 0 {
 			v.TLSTimeout = t.Timeout.Seconds()
@@ -86,6 +88,7 @@ func websocketVarz(w *config.WebsocketOptions, port int) sysapi.WebsocketVarz {
 	}
 	if t := w.TLS; t != nil {
 		v.TLSMap = t.VerifyAndMap
+		v.TLSOCSPPeerVerify = t.OCSPPeer != nil
 		for k := range t.PinnedCerts {
 			v.TLSPinnedCerts = append(v.TLSPinnedCerts, k)
 		}

@@ -226,6 +226,15 @@ func (hs *handshake) read(b []byte) (int, error) {
 	}
 }
 
+// Idle runs f, which may wait, without the slot of the handshake. It is for callbacks of crypto/tls that
+// wait for somebody else than the peer; they find it on ClientHelloInfo.Conn. Handshake goroutine only.
+func (p *tlsPipe) Idle(f func()) {
+	slots := p.st.hs.h.slots
+	<-slots
+	defer func() { slots <- struct{}{} }()
+	f()
+}
+
 // flight sends what the goroutine has produced before it waits. Loop.
 func (hs *handshake) flight() {
 	if hs.ended || hs.t.c.state != stOpen {

@@ -74,6 +74,7 @@ type prepared struct {
 	plan     *config.Plan
 	accounts func()
 	log      func()
+	ocsp     func()
 }
 
 // reload is the six steps of architecture.md, section 6.4; parsing was done. Control.
@@ -128,6 +129,10 @@ func (s *Server) prepare(cur *config.Options, p *prepared) error {
 	if p.accounts, err = s.accounts.Prepare(p.next); err != nil {
 		return err
 	}
+	// It waits for CAs: last but for the log, which opens a file.
+	if p.ocsp, err = s.prepareOCSP(p.next); err != nil {
+		return err
+	}
 	if s.ownLog != nil {
 		if p.log, err = s.ownLog.reconfigure(&cur.Log, &p.next.Log); err != nil {
 			return err
@@ -142,6 +147,7 @@ func (s *Server) commit(p *prepared) {
 		p.log()
 	}
 	s.opts.Store(p.next)
+	p.ocsp()
 	p.accounts()
 	a, warnings, err := auth.New(p.next, s.accounts)
 	if err != nil {

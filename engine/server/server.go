@@ -17,6 +17,7 @@ import (
 	"ramjet/engine/link"
 	"ramjet/engine/monitor"
 	"ramjet/engine/netio"
+	"ramjet/engine/ocsp"
 	"ramjet/proto/base/clock"
 	"ramjet/proto/wire"
 )
@@ -46,6 +47,7 @@ type Server struct {
 	auth      atomic.Pointer[auth.Authenticator]
 	infos     atomic.Pointer[infoSet]
 	addrs     atomic.Pointer[addresses]
+	ocsp      atomic.Pointer[ocspSet]
 	confTime  atomic.Int64 // unix ns of the last configuration
 	startTime time.Time
 
@@ -61,6 +63,9 @@ type Server struct {
 	linkEnv  atomic.Pointer[link.Env]
 	clients  *client.Service
 	monitor  *monitor.Server
+
+	responders *ocsp.Responders
+	ocspEvents ocsp.Events // to the system account
 
 	// Owner: control goroutine.
 	listeners map[string]*netio.Listener
@@ -112,6 +117,7 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	s.confTime.Store(s.startTime.UnixNano())
 	s.registry = link.NewRegistry(o.MaxClosedClients)
 	s.router = dispatch.NewRouter(s.accounts)
+	s.responders = ocsp.NewResponders()
 	s.ctl = newControl()
 	return s, nil
 }

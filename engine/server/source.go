@@ -8,6 +8,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/link"
 	"ramjet/engine/monitor"
+	"ramjet/proto/sysapi"
 )
 
 // source is the view monitoring has of the server.
@@ -32,6 +33,8 @@ func (v source) Counters() link.Counters {
 	}
 	return link.Counters{}
 }
+
+func (v source) OCSPCache() *sysapi.OCSPResponseCacheVarz { return v.s.ocspCacheVarz() }
 
 func (v source) Ready() (ok bool, reasons []string) { return v.s.Ready() }
 

@@ -36,6 +36,11 @@ func (s *Server) start() error {
 	if err := writePidFile(o.PidFile); err != nil {
 		return s.logFatal("RJ-S010", err)
 	}
+	o, err := s.startOCSP(o)
+	if err != nil {
+		return s.logFatal("RJ-S051", err)
+	}
+	s.opts.Store(o)
 	if err := s.startLoops(o); err != nil {
 		return s.logFatal("RJ-S011", err)
 	}

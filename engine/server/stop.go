@@ -29,6 +29,7 @@ func (s *Server) stop() {
 		}
 		cancel()
 	}
+	s.stopOCSP()
 	if s.monitor != nil {
 		s.monitor.Close()
 	}
