@@ -112,10 +112,30 @@ func (p *Client) deny(r auth.Result) error {
 	if r.Reason == netio.ReasonUnknown {
 		r.Reason = netio.ReasonAuthFailure
 	}
+	p.showTried()
 	p.Logf(engine.Error, "RJ-C007", "%s", r.Log)
-	p.svc.env.Events.AuthFailed(&p.Conn, r.Log)
+	p.svc.env.Events.AuthFailed(&p.Conn, r.Reason)
 	p.CloseErr(wire.TextAuthorizationViolation, r.Reason)
 	return link.ErrClosed
+}
+
+// showTried makes what a client said in CONNECT visible in logs, events and the list of closed
+// connections, although it was not let in.
+func (p *Client) showTried() {
+	if p.req == nil || p.req.NoAuthUser || p.User() != nil {
+		return
+	}
+	cn := &p.req.Connect
+	id := &link.Identity{Name: cn.Name, Lang: cn.Lang, Version: cn.Version, TLSFirst: p.tlsFirst}
+	switch {
+	case cn.Nkey != "":
+		id.Tried = link.Quote(cn.Nkey)
+	case cn.User != "":
+		id.Tried = link.Quote(cn.User)
+	case cn.Token != "":
+		id.Tried = "[REDACTED]"
+	}
+	p.SetIdentity(id)
 }
 
 // armExpiry starts the timer that ends the session of a user with a deadline; it replaces the

@@ -50,7 +50,7 @@ func (c *Conn) parseError(e *wire.Error, data []byte) {
 		r = netio.ReasonMaxPayload
 	case wire.ErrAuth:
 		r = netio.ReasonAuthFailure
-		c.env.Events.AuthFailed(c, "authentication error")
+		c.env.Events.AuthFailed(c, r)
 	}
 	detail := e.Detail
 	if detail == "" {

@@ -54,6 +54,15 @@ type Identity struct {
 	Account             *account.Account
 	Name, Lang, Version string
 	TLSFirst            bool
+	Tried               string // the user, when it was not let in
+}
+
+// user returns the name to show.
+func (i *Identity) user() string {
+	if i.User != nil {
+		return i.User.Name
+	}
+	return i.Tried
 }
 
 // feedState says what happens to bytes that arrive.

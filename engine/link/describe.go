@@ -51,9 +51,7 @@ func (c *Conn) Snapshot(info *sysapi.ConnInfo, now time.Time, authDetail bool) {
 		}
 	}
 	if authDetail {
-		if id.User != nil {
-			info.AuthorizedUser = id.User.Name
-		}
+		info.AuthorizedUser = id.user()
 		if id.Account != nil {
 			info.Account = id.Account.Name()
 		}
@@ -179,8 +177,9 @@ func compact(c *Conn, why netio.Reason, now time.Time) closedConn {
 		name:   id.Name, lang: id.Lang, version: id.Version, tlsFirst: id.TLSFirst,
 		nsubs: uint32(max(0, c.nsubs.Load())), kind: c.kind, ctype: c.ctype, why: why,
 	}
+	e.user = id.user()
 	if id.User != nil {
-		e.user, e.proxy = id.User.Name, id.User.ProxyKey
+		e.proxy = id.User.ProxyKey
 	}
 	if id.Account != nil {
 		e.account = id.Account.Name()

@@ -110,7 +110,7 @@ func (l *Lane) CountIn(size int) {
 type Events struct {
 	Connected    func(c *Conn)
 	Disconnected func(c *Conn, r netio.Reason)
-	AuthFailed   func(c *Conn, why string)
+	AuthFailed   func(c *Conn, why netio.Reason)
 	SlowConsumer func(c *Conn, r netio.Reason)
 }
 
@@ -123,7 +123,7 @@ func (e *Events) EnsureDefaults() {
 		e.Disconnected = func(*Conn, netio.Reason) {}
 	}
 	if e.AuthFailed == nil {
-		e.AuthFailed = func(*Conn, string) {}
+		e.AuthFailed = func(*Conn, netio.Reason) {}
 	}
 	if e.SlowConsumer == nil {
 		e.SlowConsumer = func(*Conn, netio.Reason) {}

@@ -12,6 +12,7 @@ func (s *Server) lameDuck() {
 	s.log.Logf(engine.Info, "", "Entering lame duck mode, stop accepting new clients")
 	s.closeListeners()
 	s.updateInfo() // ldm is set from here on
+	s.sysacc.LameDuck()
 	shutdown := func() { s.stopOnce.Do(func() { s.ctl.post(s.stop) }) }
 	if s.registry.Count(engine.Client) == 0 {
 		shutdown()

@@ -204,6 +204,7 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 	// changed although the configuration did not.
 	s.log.Logf(engine.Info, "", usersLine)
 	s.log.Logf(engine.Info, "", accountsLine)
+	s.syncSysacc()
 	s.clients.Recheck()
 	if inform {
 		s.clients.BroadcastInfo()

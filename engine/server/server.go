@@ -17,6 +17,7 @@ import (
 	"ramjet/engine/link"
 	"ramjet/engine/monitor"
 	"ramjet/engine/netio"
+	"ramjet/engine/sysacc"
 	"ramjet/engine/ocsp"
 	"ramjet/proto/base/clock"
 	"ramjet/proto/wire"
@@ -62,7 +63,9 @@ type Server struct {
 	ctxs     []*dispatch.Ctx // per loop
 	linkEnv  atomic.Pointer[link.Env]
 	clients  *client.Service
-	monitor  *monitor.Server
+	pages    *monitor.Server // what monitoring shows
+	monitor  *monitor.Server // pages, when they are served over HTTP
+	sysacc   *sysacc.Service
 
 	responders *ocsp.Responders
 	ocspEvents ocsp.Events // to the system account
@@ -118,6 +121,8 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	s.registry = link.NewRegistry(o.MaxClosedClients)
 	s.router = dispatch.NewRouter(s.accounts)
 	s.responders = ocsp.NewResponders()
+	s.pages = monitor.New(source{s})
+	s.sysacc = s.newSysacc()
 	s.ctl = newControl()
 	return s, nil
 }

@@ -10,7 +10,6 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/dispatch"
 	"ramjet/engine/link"
-	"ramjet/engine/monitor"
 	"ramjet/engine/netio"
 	"ramjet/engine/ws"
 )
@@ -128,6 +127,9 @@ func (s *Server) startLoops(o *config.Options) error {
 	env.Init()
 	s.linkEnv.Store(env)
 	s.clients = client.New(env)
+	if err := s.sysacc.Start(); err != nil {
+		return fmt.Errorf("starting the system account: %w", err)
+	}
 	return nil
 }
 
@@ -144,7 +146,7 @@ func (s *Server) startMonitor(o *config.Options) error {
 	if o.HTTPPort == 0 && o.HTTPSPort == 0 {
 		return nil
 	}
-	m := monitor.New(source{s})
+	m := s.pages
 	if err := m.Start(); err != nil {
 		return fmt.Errorf("Can't start monitoring: %w", err) //lint:ignore ST1005 the text of nats-server
 	}

@@ -22,6 +22,9 @@ func (s *Server) stop() {
 		s.log.Logf(engine.Info, "", "Initiating Shutdown...")
 	}
 	s.closeListeners()
+	if s.linkEnv.Load() != nil { // else it was never started
+		s.sysacc.Stop()
+	}
 	if s.group != nil {
 		ctx, cancel := s.withTimeout(stopTimeout)
 		if err := s.group.Stop(ctx); err != nil {

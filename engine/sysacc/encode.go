@@ -1,0 +1,60 @@
+package sysacc
+
+import (
+	"bytes"
+	"compress/gzip"
+	"strings"
+
+	"github.com/klauspost/compress/s2"
+
+	"ramjet/proto/header"
+)
+
+// encoding of an answer.
+type encoding uint8
+
+const (
+	plain encoding = iota
+	gzipped
+	snappy
+)
+
+// accepted returns the encoding that the header of a request asks for.
+func accepted(hdr []byte) encoding {
+	if len(hdr) == 0 {
+		return plain
+	}
+	v := strings.ToLower(string(header.Get(hdr, header.AcceptEncoding)))
+	switch {
+	case strings.Contains(v, "snappy"), strings.Contains(v, "s2"):
+		return snappy
+	case strings.Contains(v, "gzip"):
+		return gzipped
+	}
+	return plain
+}
+
+// encode compresses body and returns the header that says so.
+func (e encoding) encode(body []byte) (hdr, out []byte, err error) {
+	var b bytes.Buffer
+	var name string
+	switch e {
+	case gzipped:
+		name = "gzip"
+		z := gzip.NewWriter(&b)
+		if _, err = z.Write(body); err == nil {
+			err = z.Close()
+		}
+	case snappy:
+		name = "snappy"
+		z := s2.NewWriter(&b, s2.WriterSnappyCompat(), s2.WriterConcurrency(1))
+		if _, err = z.Write(body); err == nil {
+			err = z.Close()
+		}
+	default:
+		return nil, body, nil
+	}
+	return header.AppendAdd(nil, nil, contentEncoding, []byte(name)), b.Bytes(), err
+}
+
+const contentEncoding = "Content-Encoding"

@@ -1,0 +1,168 @@
+package sysacc
+
+import (
+	"time"
+
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/engine/link"
+	"ramjet/engine/netio"
+	"ramjet/proto/sysapi"
+)
+
+// Hook adds the service to the listeners of connection events. Before the first connection.
+func (s *Service) Hook(e *link.Events) {
+	e.Connected, e.Disconnected, e.AuthFailed = s.connected, s.disconnected, s.authFailed
+}
+
+// note queues an event; false when it was dropped. Any goroutine.
+func (s *Service) note(fn func(*worker)) (ok bool) {
+	ok = s.events.push(fn)
+	if !ok && !s.ending.Load() {
+		s.drop()
+	}
+	return ok
+}
+
+// reported says whose coming and going is told.
+func reported(c *link.Conn) bool { return c.Kind() == engine.Client || c.Kind() == engine.Leaf }
+
+// connected: c was let in. Loop.
+func (s *Service) connected(c *link.Conn) {
+	a := c.Account()
+	if !reported(c) || a == nil {
+		return
+	}
+	s.noteConns(a)
+	subj := connectSubject(a.Name())
+	if !s.wanted(subj) {
+		return
+	}
+	now := s.p.Clock.Now().UTC()
+	client, _ := s.describe(c, now)
+	client.RTT = 0 // a guess at this point
+	s.note(func(w *worker) {
+		s.send(w, subj, "", &sysapi.ConnectEvent{TypedEvent: s.typed(sysapi.ConnectType, now), Server: *s.serverInfo(), Client: client})
+	})
+}
+
+// disconnected: c has gone. Loop.
+func (s *Service) disconnected(c *link.Conn, why netio.Reason) {
+	if !reported(c) {
+		return
+	}
+	a := c.Account()
+	if a == nil {
+		a = s.p.Accounts.Global() // it was never let in
+	} else {
+		s.noteConns(a)
+	}
+	s.noteGone(c, disconnectSubject(a.Name()), nil, why)
+}
+
+// authFailed: c was not let in, or may not stay. Loop.
+func (s *Service) authFailed(c *link.Conn, why netio.Reason) {
+	if c.Kind() != engine.Client {
+		return
+	}
+	s.noteGone(c, s.subjects.authErr, nil, why)
+	if a := c.Account(); a != nil {
+		s.noteGone(c, accountDenied, a, why)
+	}
+}
+
+// noteGone notes a disconnect event for subj in account in (nil = the system account). Loop.
+func (s *Service) noteGone(c *link.Conn, subj string, in *account.Account, why netio.Reason) {
+	if in == nil {
+		in = s.p.Accounts.System()
+	}
+	if in == nil || s.ending.Load() || !in.Index().HasInterest([]byte(subj)) {
+		return
+	}
+	now := s.p.Clock.Now().UTC()
+	client, info := s.describe(c, now)
+	client.Stop = &now
+	s.note(func(w *worker) {
+		s.sendIn(w, in, subj, "", plain, &sysapi.DisconnectEvent{
+			TypedEvent: s.typed(sysapi.DisconnectType, now), Server: *s.serverInfo(), Client: client,
+			Sent: data(info.InMsgs, info.InBytes), Received: data(info.OutMsgs, info.OutBytes), Reason: why.String(),
+		})
+	})
+}
+
+// describe returns who c is. Loop.
+func (s *Service) describe(c *link.Conn, now time.Time) (sysapi.ClientInfo, *sysapi.ConnInfo) {
+	var i sysapi.ConnInfo
+	c.Snapshot(&i, now, true)
+	if i.Account == "" {
+		i.Account = account.Global
+	}
+	return sysapi.ClientInfo{
+		Start: &i.Start, Host: i.IP, ID: i.Cid, Account: i.Account, User: i.AuthorizedUser, Name: i.Name, Lang: i.Lang,
+		Version: i.Version, RTT: time.Duration(i.RTTNanos), NameTag: i.Account, Kind: i.Kind, ClientType: i.Type,
+		MQTTClient: i.MQTTClient,
+	}, &i
+}
+
+// typed begins an event. The event worker.
+func (s *Service) typed(kind string, at time.Time) sysapi.TypedEvent {
+	return sysapi.TypedEvent{Type: kind, ID: s.ids.Next(), Time: at}
+}
+
+// noteConns notes that the number of connections of a has changed. A change that finds one of the same
+// account queued is told together with it. Any goroutine.
+func (s *Service) noteConns(a *account.Account) {
+	subj := connsSubjects(a.Name())
+	if !s.wanted(subj[0]) && !s.wanted(subj[1]) {
+		return
+	}
+	s.mu.Lock()
+	queued := s.pending[a]
+	s.pending[a] = true
+	s.mu.Unlock()
+	if queued {
+		return
+	}
+	ok := s.note(func(w *worker) {
+		s.unqueue(a)
+		if v := s.accountConns(a.Name()); v != nil {
+			s.sendConns(w, v, subj[0], subj[1])
+		}
+	})
+	if !ok {
+		s.unqueue(a)
+	}
+}
+
+func (s *Service) unqueue(a *account.Account) {
+	s.mu.Lock()
+	delete(s.pending, a)
+	s.mu.Unlock()
+}
+
+// tellAllConns notes the accounts that have connections.
+func (s *Service) tellAllConns() {
+	s.p.Accounts.Range(func(a *account.Account) bool {
+		if clients, leafs := a.Conns(); clients+leafs > 0 {
+			s.noteConns(a)
+		}
+		return true
+	})
+}
+
+// accountConns returns the figures of an account, nil when there is none of that name.
+func (s *Service) accountConns(name string) *sysapi.AccountStat {
+	v, err := s.p.Pages.AccountStatz(&sysapi.AccountStatzOptions{Accounts: []string{name}, IncludeUnused: true})
+	if err != nil || len(v.Accounts) == 0 {
+		return nil
+	}
+	return v.Accounts[0]
+}
+
+// sendConns publishes the figures of an account. The event worker.
+func (s *Service) sendConns(w *worker, v *sysapi.AccountStat, subjects ...string) {
+	t := s.typed(sysapi.ConnsType, s.p.Clock.Now().UTC())
+	for _, subj := range subjects {
+		s.send(w, subj, "", &sysapi.AccountConns{TypedEvent: t, Server: *s.serverInfo(), AccountStat: *v})
+	}
+}

@@ -1,0 +1,49 @@
+package sysacc
+
+import (
+	"time"
+
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/engine/config"
+	"ramjet/engine/dispatch"
+	"ramjet/engine/link"
+	"ramjet/proto/base/clock"
+	"ramjet/proto/sysapi"
+)
+
+// Port is what the service needs of the server. Functions may be called on any goroutine.
+type Port struct {
+	ID, Version string
+	StartTime   time.Time
+	Clock       clock.Clock
+	Logger      engine.Logger
+	Name        func() string
+	Options     func() *config.Options
+	Accounts    *account.Registry
+	Registry    *link.Registry
+	Router      *dispatch.Router
+	Counters    func() link.Counters
+	Usage       func() (rss int64, cpu float64)
+	Pages       Pages
+	// Reload reads the configuration file again; it may take its time.
+	Reload func() error
+	// Kick closes a connection, LameDuck sends a client away; false when there is none with that id.
+	Kick, LameDuck func(cid uint64) bool
+	Seed           uint64
+}
+
+// Pages computes what monitoring shows; implemented by engine/monitor.
+type Pages interface {
+	Varz() (*sysapi.Varz, error)
+	Connz(*sysapi.ConnzOptions) (*sysapi.Connz, error)
+	Subsz(*sysapi.SubszOptions) (*sysapi.Subsz, error)
+	Routez(*sysapi.RoutezOptions) (*sysapi.Routez, error)
+	Gatewayz(*sysapi.GatewayzOptions) (*sysapi.Gatewayz, error)
+	Leafz(*sysapi.LeafzOptions) (*sysapi.Leafz, error)
+	Accountz(*sysapi.AccountzOptions) (*sysapi.Accountz, error)
+	AccountInfo(name string) (*sysapi.AccountInfo, error)
+	AccountStatz(*sysapi.AccountStatzOptions) (*sysapi.AccountStatz, error)
+	Jsz(*sysapi.JSzOptions) (*sysapi.JSInfo, error)
+	Healthz(*sysapi.HealthzOptions) *sysapi.Health
+}
