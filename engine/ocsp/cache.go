@@ -123,7 +123,7 @@ func (c *Cache) Start() {
 	case errors.Is(err, fs.ErrNotExist):
 		debugf(c.log, "No OCSP peer cache found, starting with empty cache")
 	case err == nil:
-		if err = json.Unmarshal(data, &items); err != nil {
+		if err = json.Unmarshal(data, &items); err != nil || items == nil { // "null" is JSON too
 			items, dirty = map[string]cached{}, true
 		}
 		fallthrough
