@@ -1,6 +1,8 @@
 package sysacc
 
 import (
+	"bytes"
+
 	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/dispatch"
@@ -41,9 +43,15 @@ func (s *Service) listen(a *account.Account, kind engine.Kind, subject string, h
 	return l, err
 }
 
+// speaksAnyway reports a request that has a meaning without a reply subject: statistics are then
+// published as the event.
+func speaksAnyway(subj []byte) bool {
+	return string(subj) == pingPrefix || bytes.HasSuffix(subj, []byte(".STATSZ"))
+}
+
 // take is called on a loop with a message for h: it copies the message and queues it.
 func (s *Service) take(a *account.Account, m *engine.Msg, h handler) {
-	if s.ending.Load() {
+	if s.ending.Load() || len(m.Reply) == 0 && !speaksAnyway(m.Subject) {
 		return
 	}
 	r := &request{subject: string(m.Subject), reply: string(m.Reply), accept: accepted(m.Header), in: a}

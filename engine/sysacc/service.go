@@ -41,13 +41,13 @@ type Service struct {
 	pending map[*account.Account]bool
 
 	// Owner: control.
-	system *account.Account
-	heard  map[*account.Account][]listener
-	timers []*repeat
+	started bool
+	system  *account.Account
+	heard   map[*account.Account][]listener
+	timers  []*repeat
 }
 
-// New returns the service of a server with a system account; it does nothing before Start. nil when
-// the configuration has none.
+// New returns the service of a server; it does nothing before Start.
 func New(p Port) *Service {
 	s := &Service{
 		p: p, subjects: newSubjects(p.ID), beside: make(chan struct{}, maxBeside), ids: rng.NewNUID(rng.New(p.Seed + 3)),
@@ -58,8 +58,12 @@ func New(p Port) *Service {
 	return s
 }
 
-// Start begins to work. Control.
+// Start begins to work, unless there is no system account. Control.
 func (s *Service) Start() error {
+	if s.p.Accounts.System() == nil {
+		return nil
+	}
+	s.started = true
 	go s.requests.run(&s.ending, false)
 	go s.events.run(&s.ending, true)
 	if err := s.Sync(); err != nil {
@@ -74,6 +78,9 @@ func (s *Service) Start() error {
 // Sync brings the internal subscriptions in line with the accounts that exist: at start and after a
 // reload. Accounts that are gone keep none. Control.
 func (s *Service) Sync() error {
+	if !s.started {
+		return nil
+	}
 	s.system = s.p.Accounts.System()
 	live := map[*account.Account]bool{}
 	var err error
@@ -124,14 +131,14 @@ func (s *Service) LameDuck() {
 // Stop tells that the server ends, and returns when nothing more will be published. It does not wait
 // for slow requests. Control.
 func (s *Service) Stop() {
-	if s.ending.Swap(true) {
+	if s.ending.Swap(true) || !s.started {
 		return
 	}
 	for _, t := range s.timers {
 		t.stop()
 	}
 	subj := s.subjects.shutdown
-	s.events.push(func(w *worker) { s.send(w, subj, subj, s.serverInfo()) })
+	s.events.push(func(w *worker) { s.send(w, subj, "", s.serverInfo()) })
 	for _, w := range []*worker{s.requests, s.events} {
 		w.q.Close()
 		<-w.done
