@@ -18,6 +18,20 @@ type memo struct {
 	literal  []byte // the only pattern, without wildcards
 	patterns []string
 	known    []uint64 // two bits per subject id: looked at, matches
+	// No message from bare to bareEnd (exclusive) passes. That stays true: what is appended comes after. It makes a search that
+	// had to wait for an index go on where it stopped, even if the indexes before were dropped meanwhile.
+	bare, bareEnd uint64
+}
+
+// clear notes that no message from lo to hi (exclusive) passes.
+func (m *memo) clear(lo, hi uint64) {
+	switch {
+	case lo >= hi:
+	case lo <= m.bareEnd && m.bare <= hi:
+		m.bare, m.bareEnd = min(lo, m.bare), max(hi, m.bareEnd)
+	default:
+		m.bare, m.bareEnd = lo, hi
+	}
 }
 
 // compile returns the memo of f; nil if everything passes.

@@ -61,6 +61,10 @@ func (t *Table) position(seq uint64, now bool) (p place, a store.Avail) {
 // scan looks for a message that passes m in the indexes of the segments from from to limit.
 func (t *Table) scan(m *memo, from, limit uint64, now bool) (p place, a store.Avail) {
 	id := subjidx.NoID
+	begin := from
+	if from >= m.bare && from < m.bareEnd {
+		from = m.bareEnd
+	}
 	if m.literal != nil {
 		var e *subjidx.Entry
 		if id, e = t.idx.Get(m.literal); e == nil || from > e.Last {
@@ -90,9 +94,11 @@ func (t *Table) scan(m *memo, from, limit uint64, now bool) (p place, a store.Av
 		}
 		if seg.Live > 0 {
 			if seg.Ix == nil && !t.host.Index(seg, now) {
+				m.clear(begin, from)
 				return p, store.Pending
 			}
 			if i, seq := t.nextIn(seg, m, id, from, limit); i >= 0 {
+				m.clear(begin, seq)
 				return place{seq, seg, i}, store.Hit
 			}
 		}
@@ -101,14 +107,15 @@ func (t *Table) scan(m *memo, from, limit uint64, now bool) (p place, a store.Av
 		}
 		if m.literal == nil {
 			if to := m.lowerBound(from); to > from {
+				from = to
 				if to > limit {
 					break
 				}
-				from = to
 				si = t.at(from) - 1
 			}
 		}
 	}
+	m.clear(begin, min(from, limit+1))
 	return p, store.None
 }
 
@@ -179,7 +186,14 @@ func (t *Table) scanBack(m *memo, upto, limit uint64, now bool) (p place, a stor
 		limit = max(limit, e.First)
 		upto = min(upto, e.Last)
 	}
+	begin := upto
 	for {
+		if upto >= m.bare && upto < m.bareEnd {
+			if upto = m.bare; upto == 0 {
+				return p, store.None
+			}
+			upto--
+		}
 		if m.literal == nil {
 			upto = m.upperBound(upto)
 		}
@@ -195,9 +209,11 @@ func (t *Table) scanBack(m *memo, upto, limit uint64, now bool) (p place, a stor
 		seg := t.segs[si]
 		if seg.Live > 0 {
 			if seg.Ix == nil && !t.host.Index(seg, now) {
+				m.clear(upto+1, begin+1)
 				return p, store.Pending
 			}
 			if i, seq := t.prevIn(seg, m, id, upto, limit); i >= 0 {
+				m.clear(seq+1, begin+1)
 				return place{seq, seg, i}, store.Hit
 			}
 		}

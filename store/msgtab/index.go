@@ -187,11 +187,14 @@ func (x *Index) Distinct() []subjidx.ID {
 	return distinct(x.ids)
 }
 
-// Build returns a compact index of records with these lengths, sequences and subject ids; the slices are kept.
-func Build(sizes []uint32, seqs []uint64, ids []subjidx.ID) *Index {
-	var x Index
+// Build returns an index of records with these lengths, sequences and subject ids; compact if it will not grow.
+func Build(sizes []uint32, seqs []uint64, ids []subjidx.ID, grows bool) *Index {
+	x := &Index{}
 	for i, n := range sizes {
 		x.Add(seqs[i], n, ids[i])
+	}
+	if grows {
+		return x
 	}
 	return x.Seal()
 }

@@ -90,6 +90,9 @@ func (t *Table) Holes(fn func(lo, hi uint64)) {
 	gap(t.last + 1)
 }
 
+// LostBytes returns the estimate of the bytes of lost messages.
+func (t *Table) LostBytes() uint64 { return t.lostBytes }
+
 // SetLost takes the estimate of the bytes of lost messages.
 func (t *Table) SetLost(bytes uint64) { t.lostBytes = bytes }
 

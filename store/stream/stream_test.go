@@ -1,0 +1,180 @@
+package stream
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"ramjet/proto/base/rng"
+	"ramjet/store"
+	"ramjet/store/crypt"
+	"ramjet/store/storetest"
+	"ramjet/store/vfs"
+)
+
+// inline is an Env whose writer and readers run at once.
+func inline(fsys vfs.FS, seed uint64) *Env {
+	r := rng.New(seed)
+	return &Env{
+		FS: fsys, Go: func(fn func()) { fn() }, Read: func(fn func()) { fn() }, Wake: func(*Store) {},
+		Random: func(b []byte) {
+			for i := range b {
+				b[i] = byte(r.Uint64())
+			}
+		},
+	}
+}
+
+func tiny(env *Env) Options {
+	return Options{Env: env, SegmentBytes: 2000, FlushBytes: 300, CacheBytes: 1500, IndexBytes: 2000}
+}
+
+func codecFor(t testing.TB, c crypt.Cipher, env *Env) *crypt.Codec {
+	codec, err := crypt.NewCodec(c, bytes.Repeat([]byte{3}, crypt.KeyLen), true, env.Random)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return codec
+}
+
+func mustOpen(t testing.TB, o Options) (*Store, *Recovered) {
+	t.Helper()
+	if err := o.Env.FS.MkdirAll("/s"); err != nil {
+		t.Fatal(err)
+	}
+	s, rec, err := Open(o, "/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, rec
+}
+
+// checkpoint makes a checkpoint and waits for it; the Env is inline.
+func checkpoint(s *Store, applied uint64, extra string) error {
+	err := fmt.Errorf("checkpoint did not finish")
+	s.Checkpoint(applied, []byte(extra), func(e error) { err = e })
+	s.Poll()
+	return err
+}
+
+// run drives a store with restarts and returns the first difference.
+func run(t *testing.T, seed uint64, steps int, o Options) {
+	t.Helper()
+	o.OnDamage = func(d Damage) { t.Errorf("seed %d: damage %+v", seed, d) }
+	s, rec := mustOpen(t, o)
+	if !rec.New {
+		t.Fatalf("seed %d: not new", seed)
+	}
+	d := &storetest.Driver{R: rng.New(seed), S: s, O: &storetest.Oracle{}}
+	if seed%4 == 0 {
+		d.Payload = 1500
+	}
+	var log []storetest.Op
+	var logged uint64 // index of log[0]
+	var total Stats
+	d.Log = func(op storetest.Op) { log = append(log, op) }
+	d.Wait = func() { s.Poll() }
+	for i := range steps {
+		err := d.Change()
+		if err == nil {
+			err = d.Query()
+		}
+		if err == nil && i%400 == 399 {
+			err = d.ExpireAll(d.Now + 1e9)
+		}
+		if err == nil {
+			switch d.R.Intn(60) {
+			case 0:
+				if err = checkpoint(s, d.Ops, fmt.Sprint("extra", d.Ops)); err == nil {
+					log, logged = nil, d.Ops
+				}
+			case 1: // killed: what came after the checkpoint is replayed
+				s.Close(func(error) {})
+				total.Compactions += s.Stats().Compactions
+				total.Reads += s.Stats().Reads
+				var rec *Recovered
+				if s, rec, err = Open(o, "/s"); err != nil {
+					break
+				}
+				if rec.Applied != logged || rec.Rebuilt || (logged > 0 && string(rec.Extra) != fmt.Sprint("extra", logged)) {
+					err = fmt.Errorf("recovered %+v, want %d", rec, logged)
+					break
+				}
+				for k := range log {
+					if err = log[k].Apply(s); err != nil {
+						break
+					}
+				}
+				d.Reset(s)
+				if err == nil {
+					err = d.CheckState()
+				}
+			case 2:
+				err = s.Check()
+			case 3:
+				s.Scrub(func(bad int) {
+					if bad > 0 {
+						t.Errorf("seed %d: scrub found %d", seed, bad)
+					}
+				})
+			case 4:
+				s.TrimCache()
+			}
+		}
+		if err != nil {
+			t.Fatalf("seed %d, step %d: %v", seed, i, err)
+		}
+	}
+	if err := checkpoint(s, d.Ops, ""); err != nil {
+		t.Fatal(err)
+	}
+	rep, err := Check(o.Env.FS, "/s", o.Codec, nil)
+	if err != nil || len(rep.Problems) > 0 || rep.Msgs != uint64(len(d.O.Msgs)) {
+		t.Fatalf("seed %d: check %+v %v, want %d messages", seed, rep, err, len(d.O.Msgs))
+	}
+	if steps > 2000 && seed%4 == 1 && (total.Compactions == 0 || total.Reads == 0) {
+		t.Errorf("seed %d: nothing compacted or nothing read: %+v", seed, total)
+	}
+}
+
+func TestOracle(t *testing.T) {
+	for seed := uint64(1); seed <= 25; seed++ {
+		env := inline(vfs.NewMem(), seed)
+		run(t, seed, 2500, tiny(env))
+	}
+}
+
+func TestOracleEncoded(t *testing.T) {
+	for seed := uint64(1); seed <= 12; seed++ {
+		env := inline(vfs.NewMem(), seed)
+		o := tiny(env)
+		o.Codec = codecFor(t, []crypt.Cipher{crypt.NoCipher, crypt.ChaCha, crypt.AES}[seed%3], env)
+		run(t, seed, 1500, o)
+	}
+}
+
+func TestOracleOS(t *testing.T) {
+	dir := t.TempDir()
+	for seed := uint64(1); seed <= 3; seed++ {
+		env := inline(rooted{vfs.OS(), fmt.Sprintf("%s/%d", dir, seed)}, seed)
+		run(t, seed, 1200, tiny(env))
+	}
+}
+
+// rooted puts all paths below a directory.
+type rooted struct {
+	vfs.FS
+	root string
+}
+
+func (r rooted) Create(p string) (vfs.File, error) { return r.FS.Create(r.root + p) }
+func (r rooted) Open(p string) (vfs.File, error)   { return r.FS.Open(r.root + p) }
+func (r rooted) OpenRW(p string) (vfs.File, error) { return r.FS.OpenRW(r.root + p) }
+func (r rooted) Remove(p string) error             { return r.FS.Remove(r.root + p) }
+func (r rooted) Rename(a, b string) error          { return r.FS.Rename(r.root+a, r.root+b) }
+func (r rooted) List(p string) ([]string, error)   { return r.FS.List(r.root + p) }
+func (r rooted) MkdirAll(p string) error           { return r.FS.MkdirAll(r.root + p) }
+func (r rooted) SyncDir(p string) error            { return r.FS.SyncDir(r.root + p) }
+
+var _ storetest.Store = (*Store)(nil)
+var _ = store.None
