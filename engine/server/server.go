@@ -17,8 +17,8 @@ import (
 	"ramjet/engine/link"
 	"ramjet/engine/monitor"
 	"ramjet/engine/netio"
-	"ramjet/engine/sysacc"
 	"ramjet/engine/ocsp"
+	"ramjet/engine/sysacc"
 	"ramjet/proto/base/clock"
 	"ramjet/proto/wire"
 )
