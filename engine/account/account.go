@@ -23,6 +23,7 @@ type Account struct {
 	// conns counts attached connections: clients in the low, leafnodes in the high 32 bits, in one
 	// word so that a limit over their sum is checked and taken in one step.
 	conns atomic.Uint64
+	gone  gone
 }
 
 func newAccount(id uint32, name string) *Account {

@@ -100,7 +100,7 @@ func topKeys() []key[Options] {
 			proxiesBlock.decode(d, o, e.Value.Map)
 		}},
 
-		{"operator operators root roots root_operator root_operators", noted("operator", stringList(func(o *Options) *[]string { return &o.Operators }))},
+		{"operator operators root roots root_operator root_operators", noted("operator", operators)},
 		{"trusted trusted_keys", noted("trusted_keys", trustedKeys)},
 		{"default_sentinel", noted("default_sentinel", str(func(o *Options) *string { return &o.DefaultSentinel }))},
 		{"resolver account_resolver accounts_resolver", noted("resolver", resolver)},

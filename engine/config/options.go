@@ -71,12 +71,12 @@ type Options struct {
 	NoSystemAccount bool
 	TrustedProxies  []string // public nkeys
 
-	// operator mode and resolver (parsed and validated, refused at start until the subsystem exists)
-	Operators              []string
+	// operator mode and resolver
+	Operators              []string // tokens
 	TrustedKeys            []string
 	DefaultSentinel        string
 	Resolver               *ResolverOptions
-	ResolverPreload        map[string]string
+	ResolverPreload        map[string]string // public account key -> token
 	ResolverPinnedAccounts []string
 	ResolverTLS            *TLSOptions
 

@@ -1,0 +1,149 @@
+package account
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+
+	"ramjet/engine/config"
+)
+
+// Claims is what the JWT of an account says (reference/auth.md, sections 6 and 11): immutable.
+type Claims struct {
+	Token         string
+	Subject, Name string
+	Issuer        string // operator key
+	Tags          []string
+	// NotBefore and Expires bound the time in which users are let in; zero = no bound.
+	NotBefore, Expires time.Time
+	DisallowBearer     bool
+	// Inactive counts imports and exports, which are read but not applied.
+	Inactive int
+
+	signers  map[string]*jwt.UserScope // who may issue users; nil: users carry their own limits
+	revoked  map[string]int64
+	limits   config.AccountLimits
+	perms    *config.Permissions
+	mappings []*config.Mapping
+	warnings []string
+}
+
+// DecodeClaims decodes and verifies the JWT of the account called name. The error says what makes it
+// unusable; that it is expired, or not valid yet, does not. Any goroutine.
+func DecodeClaims(name, token string) (*Claims, error) {
+	ac, err := jwt.DecodeAccountClaims(token)
+	if err != nil {
+		return nil, err
+	}
+	if ac.Subject != name {
+		return nil, fmt.Errorf("it is the JWT of account %q", ac.Subject)
+	}
+	vr := jwt.CreateValidationResults()
+	ac.Validate(vr)
+	if e := vr.Errors(); len(e) > 0 {
+		return nil, errors.Join(e...)
+	}
+	c := &Claims{
+		Token: token, Subject: ac.Subject, Name: ac.Name, Issuer: ac.Issuer, Tags: ac.Tags,
+		NotBefore: unix(ac.NotBefore), Expires: unix(ac.Expires),
+		DisallowBearer: ac.Limits.DisallowBearer,
+		Inactive:       len(ac.Imports) + len(ac.Exports),
+		signers:        make(map[string]*jwt.UserScope, len(ac.SigningKeys)),
+		revoked:        ac.Revocations,
+		limits: config.AccountLimits{
+			MaxConn: limit(ac.Limits.Conn), MaxLeafs: limit(ac.Limits.LeafNodeConn),
+			MaxSubs: limit(ac.Limits.Subs), MaxPayload: limit(ac.Limits.Payload),
+		},
+		perms: PermissionsOf(&ac.DefaultPermissions),
+	}
+	for k, s := range ac.SigningKeys {
+		switch s := s.(type) {
+		case nil:
+			c.signers[k] = nil
+		case *jwt.UserScope:
+			c.signers[k] = s
+		default:
+			return nil, fmt.Errorf("signing key %q has a scope of unknown kind", k)
+		}
+	}
+	c.readMappings(ac.Mappings)
+	return c, nil
+}
+
+// readMappings takes the mappings that can be compiled; what is wrong with another is a warning.
+func (c *Claims) readMappings(in jwt.Mapping) {
+	for _, src := range slices.Sorted(maps.Keys(in)) {
+		m := &config.Mapping{Source: string(src)}
+		for _, d := range in[src] {
+			m.Dests = append(m.Dests, config.MapDest{Subject: string(d.Subject), Weight: int(d.GetWeight()), Cluster: d.Cluster})
+		}
+		if _, err := compileMappings([]*config.Mapping{m}, ""); err != nil {
+			c.warnings = append(c.warnings, fmt.Sprintf("mapping of account %q ignored: %v", c.Subject, err))
+			continue
+		}
+		c.mappings = append(c.mappings, m)
+	}
+}
+
+// Signer reports whether key may issue users of the account, and the scope of a scoped signing key.
+// strict: the operator demands signing keys. Any goroutine.
+func (c *Claims) Signer(key string, strict bool) (scope *jwt.UserScope, ok bool) {
+	if scope, ok = c.signers[key]; ok {
+		return scope, true
+	}
+	return nil, key == c.Subject && !strict
+}
+
+// Revoked reports whether the account has revoked the JWTs issued to user at or before issued, unix
+// seconds. Any goroutine.
+func (c *Claims) Revoked(user string, issued int64) bool {
+	for _, k := range [...]string{jwt.All, user} {
+		if at, ok := c.revoked[k]; ok && at >= issued {
+			return true
+		}
+	}
+	return false
+}
+
+// PermissionsOf converts the permissions of a JWT; nil when they do not restrict.
+func PermissionsOf(p *jwt.Permissions) *config.Permissions {
+	side := func(s *jwt.Permission) *config.SubjectPerm {
+		if s.Empty() {
+			return nil
+		}
+		return &config.SubjectPerm{Allow: s.Allow, Deny: s.Deny}
+	}
+	out := config.Permissions{Publish: side(&p.Pub), Subscribe: side(&p.Sub)}
+	if p.Resp != nil {
+		out.Responses = &config.ResponsePerm{MaxMsgs: p.Resp.MaxMsgs, Expires: p.Resp.Expires}
+	}
+	if out == (config.Permissions{}) {
+		return nil
+	}
+	return &out
+}
+
+// limit converts a limit of a JWT: negative is none.
+func limit(n int64) int { return int(min(max(n, -1), 1<<31-1)) }
+
+// unix converts a time of a JWT: 0 is none.
+func unix(sec int64) time.Time {
+	if sec == 0 {
+		return time.Time{}
+	}
+	return time.Unix(sec, 0)
+}
+
+// inactiveText is the warning about imports and exports of c.
+func (c *Claims) inactiveText() string {
+	who := c.Subject
+	if c.Name != "" {
+		who = strings.Join([]string{c.Subject, c.Name}, "/")
+	}
+	return fmt.Sprintf("Account %q has %d imports and exports, which are not active in this build of ramjet", who, c.Inactive)
+}

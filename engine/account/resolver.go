@@ -1,0 +1,93 @@
+package account
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"ramjet/engine/config"
+)
+
+// preload adds the accounts of resolver_preload. A token that is no account JWT at all is an error; an
+// account that cannot be used is left out with a warning.
+func (b *builder) preload(opts *config.Options) error {
+	trust, err := config.Trusts(opts)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(opts.ResolverPreload)) {
+		if name == Global {
+			return fmt.Errorf("%q is a Reserved Account", Global)
+		}
+		c, err := b.claims(name, opts.ResolverPreload[name])
+		if err != nil {
+			if !isAccountToken(opts.ResolverPreload[name]) {
+				return fmt.Errorf("preload account error for %q: %w", name, err)
+			}
+			b.warn("Preloaded account [%s] not valid: %v", name, err)
+			continue
+		}
+		if trust == nil {
+			continue // nobody may issue accounts: it would not be used
+		}
+		if _, ok := trust.Keys[c.Issuer]; !ok {
+			b.warn("Preloaded account [%s] not valid: it was not issued by a trusted operator", name)
+			continue
+		}
+		if err := b.addClaims(opts, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claims decodes the JWT of an account, unless the table before had the same.
+func (b *builder) claims(name, token string) (*Claims, error) {
+	if a := b.old.byName[name]; a != nil {
+		if c := a.Snap().Claims; c != nil && c.Token == token {
+			return c, nil
+		}
+	}
+	return DecodeClaims(name, token)
+}
+
+// addClaims adds the account of c.
+func (b *builder) addClaims(opts *config.Options, c *Claims) error {
+	a, err := b.add(opts, c.Subject, nil, c.mappings, systemName(opts) == c.Subject)
+	if err != nil {
+		return err
+	}
+	s := b.snaps[a]
+	s.Limits, s.DefaultPerms, s.Claims = c.limits, c.perms, c
+	for _, w := range c.warnings {
+		b.warn("%s", w)
+	}
+	if c.Inactive > 0 {
+		b.warn("%s", c.inactiveText())
+	}
+	return nil
+}
+
+func (b *builder) warn(format string, args ...any) {
+	b.next.warnings = append(b.next.warnings, fmt.Sprintf(format, args...))
+}
+
+// Warnings returns what an operator should know about the configured accounts. Any goroutine.
+func (r *Registry) Warnings() []string { return r.t.Load().warnings }
+
+// Trial returns a registry for opts that shares no account with r, to find out whether a configuration
+// works. JWTs that r has decoded are not decoded again. Control.
+func (r *Registry) Trial(opts *config.Options) (*Registry, error) {
+	t := &Registry{}
+	t.t.Store(&table{})
+	b := newBuilder(&table{})
+	b.known = r.t.Load()
+	if err := b.build(opts); err != nil {
+		return nil, err
+	}
+	for a, s := range b.snaps {
+		a.snap.Store(s)
+	}
+	t.t.Store(b.next)
+	return t, nil
+}
