@@ -182,11 +182,7 @@ func (s *Store) damage(name string, from, to uint64, reason string) {
 func (h *host) Cold(seg *msgtab.Segment, i int) {
 	s := (*Store)(h)
 	f := hostOf(seg)
-	limit := f.done
-	if seg.Sealed {
-		limit = seg.End
-	}
-	offs, seqs := seg.Window(i, readWindow, limit)
+	offs, seqs := seg.Window(i, readWindow, f.done) // what was not written yet is in memory
 	if len(seqs) == 0 || f.busy[offs[0]] {
 		return
 	}

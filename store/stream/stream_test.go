@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -39,7 +40,7 @@ func codecFor(t testing.TB, c crypt.Cipher, env *Env) *crypt.Codec {
 
 func mustOpen(t testing.TB, o Options) (*Store, *Recovered) {
 	t.Helper()
-	if err := o.Env.FS.MkdirAll("/s"); err != nil {
+	if err := errors.Join(o.Env.FS.MkdirAll("/s"), o.Env.FS.SyncDir("/")); err != nil {
 		t.Fatal(err)
 	}
 	s, rec, err := Open(o, "/s")
