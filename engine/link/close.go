@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ramjet/engine"
+	"ramjet/engine/account"
 	"ramjet/engine/netio"
 	"ramjet/proto/wire"
 )
@@ -76,12 +77,23 @@ func (c *Conn) OnClose(_ *netio.Conn, r netio.Reason) {
 		c.flags.And(^flagAttached)
 		if a := c.Account(); a != nil {
 			a.Detach(c.kind)
+			a.AddGone(c.traffic(r))
 		}
 	}
 	c.replies.Store(nil)
 	c.Logf(engine.Debug, "", "%s connection closed: %s", c.kind, r)
 	c.env.Events.Disconnected(c, r)
 	c.proto.OnPeerClose(r)
+}
+
+// traffic returns what c has exchanged, for the sums of its account.
+func (c *Conn) traffic(r netio.Reason) account.Traffic {
+	s := &c.stats
+	t := account.Traffic{InMsgs: s.inMsgs.Load(), InBytes: s.inBytes.Load(), OutMsgs: s.outMsgs.Load(), OutBytes: s.outBytes.Load()}
+	if r == netio.ReasonSlowPending || r == netio.ReasonSlowDeadline {
+		t.SlowConsumers = 1
+	}
+	return t
 }
 
 // noteSlow counts and logs a slow consumer.

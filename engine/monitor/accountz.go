@@ -81,7 +81,7 @@ func (s *Server) accstatz(q *params) (any, error) {
 	return s.AccountStatz(&sysapi.AccountStatzOptions{IncludeUnused: q.bool("unused")})
 }
 
-// AccountStatz reports accounts with connections; traffic is that of the open connections.
+// AccountStatz reports accounts with connections and their traffic since the start.
 func (s *Server) AccountStatz(o *sysapi.AccountStatzOptions) (*sysapi.AccountStatz, error) {
 	now := s.src.Now()
 	v := &sysapi.AccountStatz{ID: s.src.ID(), Now: now.UTC(), Accounts: []*sysapi.AccountStat{}}
@@ -96,6 +96,10 @@ func (s *Server) AccountStatz(o *sysapi.AccountStatzOptions) (*sysapi.AccountSta
 				Account: a.Name(), Name: a.Name(), Conns: clients, Leafs: leafs, TotalConns: clients + leafs,
 				NumSubs: uint32(a.Index().Count()), Sent: emptyData(), Received: emptyData(),
 			}
+			t := a.Gone()
+			st.Received.Msgs, st.Received.Bytes = t.InMsgs, t.InBytes
+			st.Sent.Msgs, st.Sent.Bytes = t.OutMsgs, t.OutBytes
+			st.SlowConsumers = t.SlowConsumers
 			byName[a.Name()] = st
 			v.Accounts = append(v.Accounts, st)
 		}

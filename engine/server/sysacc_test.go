@@ -406,9 +406,16 @@ func TestSystemConnsEvent(t *testing.T) {
 			t.Error(e)
 		}
 	}
+	if err := b.Publish("foo", []byte("bar")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	b.Close()
 	for i, subj := range subjects {
-		if e := next(t, subs[i], subj); field(t, e, "conns") != "0" {
+		e := next(t, subs[i], subj)
+		if field(t, e, "conns") != "0" || !strings.HasPrefix(field(t, e, "received"), `{"msgs":1,"bytes":3,`) {
 			t.Error(e)
 		}
 	}
@@ -467,6 +474,7 @@ func TestSystemEndEvents(t *testing.T) {
 func TestSystemKickAndLameDuck(t *testing.T) {
 	s, _ := confServer(t, sysConf)
 	sys := dial(t, s, "s")
+	events := subscribe(t, sys, "$SYS.ACCOUNT.A.DISCONNECT")
 	duck, gone := make(chan struct{}, 1), make(chan struct{}, 1)
 	a := dial(t, s, "a", nats.NoReconnect(), nats.LameDuckModeHandler(func(*nats.Conn) { duck <- struct{}{} }),
 		nats.ClosedHandler(func(*nats.Conn) { gone <- struct{}{} }))
@@ -491,6 +499,9 @@ func TestSystemKickAndLameDuck(t *testing.T) {
 			t.Errorf("%s: %s", c.verb, got)
 		}
 		await(c.verb, c.ch)
+	}
+	if e := next(t, events, "$SYS.ACCOUNT.A.DISCONNECT"); field(t, e, "reason") != `"Kicked"` {
+		t.Error(e)
 	}
 	if info := ask(t, sys, "$SYS.REQ.SERVER.PING.CONNZ", `{"state":1}`); !strings.Contains(info, `"reason":"Kicked"`) {
 		t.Error(info)
