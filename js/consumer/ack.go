@@ -1,0 +1,142 @@
+package consumer
+
+import (
+	"time"
+
+	"ramjet/proto/header"
+	"ramjet/proto/jsapi"
+)
+
+// Ack takes an acknowledgement: a is its subject, reply where the confirmation goes (may be empty), body without
+// headers. An acknowledgement of what was never delivered is ignored and not confirmed.
+func (c *Consumer) Ack(now int64, a *jsapi.AckReply, reply, body []byte) {
+	if c.st.policy == jsapi.AckNone || c.st.policy == jsapi.AckFlowControl {
+		return
+	}
+	var m jsapi.AckMsg
+	jsapi.ParseAck(body, &m)
+	if m.Kind == jsapi.AckInvalid || a.StreamSeq == 0 || a.StreamSeq >= c.st.next {
+		return
+	}
+	c.active = now
+	confirm := len(reply) > 0
+	switch m.Kind {
+	case jsapi.Ack:
+		c.ackOne(now, a)
+	case jsapi.AckNext:
+		c.ackOne(now, a)
+		confirm = false
+	case jsapi.AckNak:
+		c.nak(now, a, m.Delay)
+	case jsapi.AckProgress:
+		c.progress(now, a.StreamSeq)
+	case jsapi.AckTerm:
+		c.term(now, a, m.Reason)
+	}
+	if confirm {
+		c.env.Sink.Send(&Reply{To: reply, Confirm: true})
+	}
+	if m.Kind == jsapi.AckNext && len(reply) > 0 {
+		c.Next(now, reply, nil, m.Next)
+		return
+	}
+	c.Pump(now)
+}
+
+func (c *Consumer) ackOne(now int64, a *jsapi.AckReply) {
+	if c.st.policy == jsapi.AckAll {
+		c.ackAll(now, a.StreamSeq, a.ConsumerSeq)
+		return
+	}
+	if id, ok := c.st.pending.find(a.StreamSeq); ok {
+		e := c.st.pending.at(id)
+		if c.sample > 0 && c.env.Rand.Intn(100) < c.sample {
+			c.advise(&Advice{Kind: AdviseAck, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq,
+				Deliveries: a.Deliveries, AckTime: now - e.ts})
+		}
+		c.sched.remove(&c.st.pending, id)
+	}
+	c.done(now, a.StreamSeq)
+}
+
+// done takes a message off for good.
+func (c *Consumer) done(now int64, seq uint64) {
+	if c.st.acked(seq, now) {
+		c.enc.ack(seq, now)
+		c.env.Sink.Release(seq, seq)
+	}
+}
+
+func (c *Consumer) ackAll(now int64, sseq, dseq uint64) {
+	from := c.st.floor.Stream + 1
+	if h := c.st.pending.head; h != nilID {
+		from = min(from, c.st.pending.at(h).sseq)
+	}
+	if sseq < from {
+		return
+	}
+	for id := c.st.pending.head; id != nilID; id = c.st.pending.at(id).next {
+		if c.st.pending.at(id).sseq > sseq {
+			break
+		}
+		c.sched.remove(&c.st.pending, id)
+	}
+	c.st.ackedAll(sseq, dseq, now)
+	c.enc.op(cmdAckAll, sseq, dseq, uint64(now))
+	c.env.Sink.Release(from, sseq)
+}
+
+func (c *Consumer) nak(now int64, a *jsapi.AckReply, delay time.Duration) {
+	id, ok := c.st.pending.find(a.StreamSeq)
+	if !ok {
+		return
+	}
+	e := c.st.pending.at(id)
+	c.advise(&Advice{Kind: AdviseNak, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries})
+	if e.where == placeQueue {
+		return
+	}
+	due := int64(0)
+	if delay > 0 {
+		due = now + int64(delay)
+	}
+	if due == 0 {
+		if !c.retryOrGiveUp(id) {
+			return
+		}
+		c.st.retry(id, 0)
+	} else {
+		c.st.retry(id, due)
+		c.arm(id)
+	}
+	c.enc.op(cmdRetry, a.StreamSeq, uint64(due))
+}
+
+func (c *Consumer) progress(now int64, seq uint64) {
+	id, ok := c.st.pending.find(seq)
+	if !ok {
+		return
+	}
+	due := c.due(now, c.st.pending.at(id).deliveries)
+	c.st.progress(id, now, due)
+	c.enc.op(cmdProgress, seq, uint64(now), waitOf(now, due))
+	c.arm(id)
+}
+
+func (c *Consumer) term(now int64, a *jsapi.AckReply, reason []byte) {
+	if id, ok := c.st.pending.find(a.StreamSeq); ok {
+		e := c.st.pending.at(id)
+		c.advise(&Advice{Kind: AdviseTerm, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries, Reason: reason})
+		c.sched.remove(&c.st.pending, id)
+	}
+	c.done(now, a.StreamSeq)
+}
+
+// ackFlow acknowledges everything up to what the headers of a flow control answer say.
+func (c *Consumer) ackFlow(now int64, hdr []byte) {
+	dseq, ok1 := jsapi.ParseUint(header.Get(hdr, jsapi.HdrLastConsumer))
+	sseq, ok2 := jsapi.ParseUint(header.Get(hdr, jsapi.HdrLastStream))
+	if ok1 && ok2 && sseq > 0 && dseq <= c.st.delivered.Consumer {
+		c.ackAll(now, min(sseq, c.st.delivered.Stream), dseq)
+	}
+}

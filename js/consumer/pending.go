@@ -1,0 +1,115 @@
+package consumer
+
+import "ramjet/store"
+
+// NumPending returns the messages that pass the filter and are still to be delivered for the first time. It is counted
+// once from the index of the stream and then kept by differences.
+func (c *Consumer) NumPending() uint64 {
+	if !c.counted {
+		c.count = c.env.Log.Pending(&c.filter, c.st.next, false) + uint64(c.listLeft())
+		c.counted = true
+	}
+	return c.count
+}
+
+func (c *Consumer) listLeft() int { return len(c.st.list) - c.st.listPos - c.st.listGone }
+
+// Removed tells that a message left the stream: by limits (then limit is true), by request, or by retention. subject is
+// nil if not known.
+func (c *Consumer) Removed(now int64, seq uint64, subject []byte, limit bool) {
+	switch {
+	case seq >= c.st.next:
+		if c.counted && !c.filter.All() && subject == nil {
+			c.counted = false
+		} else if c.counted && c.count > 0 && (subject == nil || c.Matches(subject)) {
+			c.count--
+		}
+		return
+	case c.forget(seq, limit):
+		c.enc.drop(seq)
+	}
+}
+
+// Reasons of terminations by the stream.
+const (
+	reasonDeleted = "Unacknowledged message was deleted"
+	reasonLimits  = "Message deleted by stream limits"
+)
+
+// forget drops what is known of a message that is no longer there.
+func (c *Consumer) forget(seq uint64, limit bool) bool {
+	if id, ok := c.st.pending.find(seq); ok {
+		e := c.st.pending.at(id)
+		reason := reasonDeleted
+		if limit {
+			reason = reasonLimits
+		}
+		c.advise(&Advice{Kind: AdviseTerm, StreamSeq: seq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries), Reason: []byte(reason)})
+		c.sched.remove(&c.st.pending, id)
+		return c.st.drop(seq)
+	}
+	if _, ok := c.st.inList(seq); ok && c.counted && c.count > 0 {
+		c.count--
+	}
+	return c.st.drop(seq)
+}
+
+// Purged tells that many messages may have left the stream. Call Pump afterwards.
+func (c *Consumer) Purged(now int64) {
+	c.counted = false
+	c.reconcile(now)
+	var r store.Rec
+	for id := c.st.pending.head; id != nilID; {
+		seq, next := c.st.pending.at(id).sseq, c.st.pending.at(id).next
+		if c.env.Log.Load(seq, &r) == store.None && c.forget(seq, true) {
+			c.enc.drop(seq)
+		}
+		id = next
+	}
+	for i := len(c.st.list) - 1; i >= c.st.listPos; i-- {
+		if seq := c.st.list[i]; seq&gone == 0 && c.env.Log.Load(seq, &r) == store.None && c.st.drop(seq) {
+			c.enc.drop(seq)
+		}
+	}
+	c.scan = max(c.scan, c.st.next)
+}
+
+// reconcile drops what the stream does not hold any more: after a purge and when becoming leader.
+func (c *Consumer) reconcile(now int64) {
+	var ls store.State
+	c.env.Log.State(&ls)
+	if ls.LastSeq < c.st.delivered.Stream && c.st.delivered.Consumer > 0 {
+		c.unscheduleIf(func(seq uint64) bool { return seq > ls.LastSeq })
+		c.st.pullBack(ls.LastSeq)
+		c.enc.op(cmdPullBack, ls.LastSeq)
+		c.scan, c.counted = c.st.next, false
+	}
+	first := ls.FirstSeq
+	if ls.Msgs == 0 {
+		first = ls.LastSeq + 1
+	}
+	if c.below(first) {
+		c.unscheduleIf(func(seq uint64) bool { return seq < first })
+		c.st.dropBelow(first)
+		c.enc.op(cmdDropBelow, first)
+		c.scan, c.counted = max(c.scan, c.st.next), false
+	}
+}
+
+// below reports whether anything is known of messages below first.
+func (c *Consumer) below(first uint64) bool {
+	if c.st.next < first || len(c.st.exhausted) > 0 || c.listLeft() > 0 {
+		return true
+	}
+	h := c.st.pending.head
+	return h != nilID && c.st.pending.at(h).sseq < first
+}
+
+// unscheduleIf takes the pending messages that pass out of the schedules.
+func (c *Consumer) unscheduleIf(pass func(seq uint64) bool) {
+	for id := c.st.pending.head; id != nilID; id = c.st.pending.at(id).next {
+		if pass(c.st.pending.at(id).sseq) {
+			c.sched.remove(&c.st.pending, id)
+		}
+	}
+}
