@@ -33,20 +33,23 @@ type Claims struct {
 	warnings []string
 }
 
-// DecodeClaims decodes and verifies the JWT of the account called name. The error says what makes it
-// unusable; that it is expired, or not valid yet, does not. Any goroutine.
+// unusable is why an account cannot be used although its JWT is well formed and signed.
+type unusable struct{ error }
+
+// DecodeClaims decodes and verifies the JWT of the account called name. The error says what is wrong
+// with it; that it is expired, or not valid yet, is not an error. Any goroutine.
 func DecodeClaims(name, token string) (*Claims, error) {
 	ac, err := jwt.DecodeAccountClaims(token)
 	if err != nil {
 		return nil, err
 	}
 	if ac.Subject != name {
-		return nil, fmt.Errorf("it is the JWT of account %q", ac.Subject)
+		return nil, unusable{fmt.Errorf("it is the JWT of account %q", ac.Subject)}
 	}
 	vr := jwt.CreateValidationResults()
 	ac.Validate(vr)
 	if e := vr.Errors(); len(e) > 0 {
-		return nil, errors.Join(e...)
+		return nil, unusable{errors.Join(e...)}
 	}
 	c := &Claims{
 		Token: token, Subject: ac.Subject, Name: ac.Name, Issuer: ac.Issuer, Tags: ac.Tags,
@@ -68,7 +71,7 @@ func DecodeClaims(name, token string) (*Claims, error) {
 		case *jwt.UserScope:
 			c.signers[k] = s
 		default:
-			return nil, fmt.Errorf("signing key %q has a scope of unknown kind", k)
+			return nil, unusable{fmt.Errorf("signing key %q has a scope of unknown kind", k)}
 		}
 	}
 	c.readMappings(ac.Mappings)

@@ -19,6 +19,8 @@ type table struct {
 	byName map[string]*Account
 	global *Account
 	system *Account
+
+	warnings []string
 }
 
 // NewRegistry builds the accounts of opts.
@@ -70,23 +72,31 @@ func (r *Registry) Range(fn func(*Account) bool) {
 // never.
 func (r *Registry) Prepare(opts *config.Options) (commit func(), err error) {
 	old := r.t.Load()
-	b := &builder{old: old, snaps: make(map[*Account]*Snapshot),
-		next: &table{all: old.all[:len(old.all):len(old.all)], byName: make(map[string]*Account)}}
+	b := newBuilder(old)
 	if err := b.build(opts); err != nil {
 		return nil, err
 	}
-	return func() {
-		for a, s := range b.snaps {
-			a.snap.Store(s)
-		}
-		r.t.Store(b.next)
-	}, nil
+	return func() { b.commit(r) }, nil
 }
 
 // builder makes the next table.
 type builder struct {
 	old, next *table
+	decoded   *table // whose JWTs need not be decoded again
 	snaps     map[*Account]*Snapshot
+}
+
+func newBuilder(old *table) *builder {
+	return &builder{old: old, decoded: old, snaps: make(map[*Account]*Snapshot),
+		next: &table{all: old.all[:len(old.all):len(old.all)], byName: make(map[string]*Account)}}
+}
+
+// commit makes what was built visible in r.
+func (b *builder) commit(r *Registry) {
+	for a, s := range b.snaps {
+		a.snap.Store(s)
+	}
+	r.t.Store(b.next)
 }
 
 func (b *builder) build(opts *config.Options) error {
@@ -106,6 +116,9 @@ func (b *builder) build(opts *config.Options) error {
 		if _, err := b.add(opts, c.Name, c, c.Mappings, sys == c.Name); err != nil {
 			return err
 		}
+	}
+	if err := b.preload(opts); err != nil {
+		return err
 	}
 	if sys == "" {
 		return nil

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +22,8 @@ func (b *builder) preload(opts *config.Options) error {
 		}
 		c, err := b.claims(name, opts.ResolverPreload[name])
 		if err != nil {
-			if !isAccountToken(opts.ResolverPreload[name]) {
+			var u unusable
+			if !errors.As(err, &u) {
 				return fmt.Errorf("preload account error for %q: %w", name, err)
 			}
 			b.warn("Preloaded account [%s] not valid: %v", name, err)
@@ -43,7 +45,7 @@ func (b *builder) preload(opts *config.Options) error {
 
 // claims decodes the JWT of an account, unless the table before had the same.
 func (b *builder) claims(name, token string) (*Claims, error) {
-	if a := b.old.byName[name]; a != nil {
+	if a := b.decoded.byName[name]; a != nil {
 		if c := a.Snap().Claims; c != nil && c.Token == token {
 			return c, nil
 		}
@@ -79,15 +81,11 @@ func (r *Registry) Warnings() []string { return r.t.Load().warnings }
 // works. JWTs that r has decoded are not decoded again. Control.
 func (r *Registry) Trial(opts *config.Options) (*Registry, error) {
 	t := &Registry{}
-	t.t.Store(&table{})
 	b := newBuilder(&table{})
-	b.known = r.t.Load()
+	b.decoded = r.t.Load()
 	if err := b.build(opts); err != nil {
 		return nil, err
 	}
-	for a, s := range b.snaps {
-		a.snap.Store(s)
-	}
-	t.t.Store(b.next)
+	b.commit(t)
 	return t, nil
 }

@@ -17,6 +17,8 @@ type Snapshot struct {
 	// Mappings is what Map applies; its sources count as interest towards leafnodes. nil = none.
 	Mappings *subject.Table
 	System   bool
+	// Claims is the JWT of the account in operator mode, else nil.
+	Claims *Claims
 }
 
 var unlimited = config.AccountLimits{MaxConn: -1, MaxSubs: -1, MaxPayload: -1, MaxLeafs: -1}
