@@ -1,0 +1,249 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"sync/atomic"
+
+	"ramjet/store/vfs"
+)
+
+// Catalog is the directory of all assets of a volume.
+type Catalog struct {
+	fs   vfs.FS
+	base string
+	n    atomic.Uint64 // makes temporary names different
+}
+
+// Open makes the directories below base and makes their names durable.
+func Open(fsys vfs.FS, base string) (*Catalog, error) {
+	c := &Catalog{fs: fsys, base: base}
+	for _, d := range []string{accountsDir, quarantineDir} {
+		if err := fsys.MkdirAll(base + "/" + d); err != nil {
+			return nil, err
+		}
+	}
+	return c, errors.Join(fsys.SyncDir(path.Dir(base)), fsys.SyncDir(base))
+}
+
+// Create makes the directory of an asset with its metadata; after it returns nil both are durable. The directory of a stream's
+// account and of a consumer's stream are made as needed. fs.ErrExist if the asset is there.
+func (c *Catalog) Create(dir string, m *Meta) error {
+	if _, err := c.fs.Stat(dir); err == nil {
+		return &fs.PathError{Op: "create", Path: dir, Err: fs.ErrExist}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := path.Dir(dir)
+	if _, err := c.fs.Stat(parent); err != nil {
+		if err := c.fs.MkdirAll(parent); err != nil {
+			return err
+		}
+		if err := c.fs.SyncDir(path.Dir(parent)); err != nil {
+			return err
+		}
+	}
+	tmp := c.unused(parent, newPrefix, path.Base(dir))
+	err := c.fs.MkdirAll(tmp)
+	if err == nil {
+		err = vfs.WriteAtomic(c.fs, tmp+"/"+metaName, AppendMeta(nil, m))
+	}
+	if err == nil {
+		err = c.fs.Rename(tmp, dir)
+	}
+	if err != nil {
+		_ = c.fs.RemoveAll(tmp) // a leftover is removed by the next Scan
+		return err
+	}
+	return c.fs.SyncDir(parent)
+}
+
+// Update replaces the metadata of an asset, durably.
+func (c *Catalog) Update(dir string, m *Meta) error {
+	return vfs.WriteAtomic(c.fs, dir+"/"+metaName, AppendMeta(nil, m))
+}
+
+// Delete removes an asset with all below it. After it returns nil the asset stays deleted, even if not all files could be removed yet.
+func (c *Catalog) Delete(dir string) error {
+	parent := path.Dir(dir)
+	gone := c.unused(parent, gonePrefix, path.Base(dir))
+	if err := c.fs.Rename(dir, gone); err != nil {
+		return err
+	}
+	if err := c.fs.SyncDir(parent); err != nil {
+		return err
+	}
+	_ = c.fs.RemoveAll(gone) // a leftover is removed by the next Scan
+	return nil
+}
+
+// Quarantine moves what is at from out of the way and notes why. Nothing is removed.
+func (c *Catalog) Quarantine(from, reason string) (to string, err error) {
+	q := c.base + "/" + quarantineDir
+	to = c.unused(q, "", path.Base(from))
+	if err := c.fs.MkdirAll(to); err != nil {
+		return "", err
+	}
+	if err := vfs.WriteAtomic(c.fs, to+"/reason", []byte(from+": "+reason+"\n")); err != nil {
+		return "", err
+	}
+	if err := c.fs.Rename(from, to+"/content"); err != nil {
+		return "", err
+	}
+	return to, errors.Join(c.fs.SyncDir(to), c.fs.SyncDir(path.Dir(from)), c.fs.SyncDir(q))
+}
+
+// unused returns a name in dir that is not taken.
+func (c *Catalog) unused(dir, prefix, name string) string {
+	for {
+		p := fmt.Sprintf("%s/%s%d-%s", dir, prefix, c.n.Add(1), name)
+		if _, err := c.fs.Stat(p); errors.Is(err, fs.ErrNotExist) {
+			return p
+		}
+	}
+}
+
+// Entry is an asset found by Scan.
+type Entry struct {
+	Account, Stream, Consumer string // names as far as they are known
+	Dir                       string
+	Meta                      *Meta // nil if Err is set
+	Err                       error // why it cannot be used; its files are untouched
+	Consumers                 []Entry
+}
+
+// Found is the result of Scan.
+type Found struct {
+	Streams     []Entry
+	Quarantined []string // new places of what was unknown
+	Removed     int      // leftovers of interrupted creations and deletions
+}
+
+// Scan lists all streams with their consumers, in order of their directory names.
+func (c *Catalog) Scan() (*Found, error) {
+	out := &Found{}
+	root := c.base + "/" + accountsDir
+	accounts, err := c.list(out, root)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range accounts {
+		dir := root + "/" + a
+		account, known := Unescape(a)
+		if !known && !strings.Contains(a, "%~") {
+			if err := c.unknown(out, dir, "no account"); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		streams, err := c.list(out, dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range streams {
+			e, err := c.entry(out, dir+"/"+s, Stream)
+			if err != nil {
+				return nil, err
+			}
+			if e == nil {
+				continue
+			}
+			if e.Account = account; !known && e.Meta != nil {
+				e.Account = a // shortened: the host's body tells
+			}
+			if err := c.consumers(out, e); err != nil {
+				return nil, err
+			}
+			out.Streams = append(out.Streams, *e)
+		}
+	}
+	return out, nil
+}
+
+func (c *Catalog) consumers(out *Found, e *Entry) error {
+	dir := e.Dir + "/" + consumersDir
+	names, err := c.list(out, dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	for _, n := range names {
+		k, err := c.entry(out, dir+"/"+n, Consumer)
+		if err != nil {
+			return err
+		}
+		if k != nil {
+			k.Account, k.Stream = e.Account, e.Stream
+			e.Consumers = append(e.Consumers, *k)
+		}
+	}
+	return nil
+}
+
+// list returns the names in dir after removing leftovers.
+func (c *Catalog) list(out *Found, dir string) ([]string, error) {
+	names, err := c.fs.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	keep := names[:0]
+	for _, n := range names {
+		if strings.HasPrefix(n, newPrefix) || strings.HasPrefix(n, gonePrefix) {
+			// Never finished, or decided: the rename to the tombstone was the deletion.
+			if c.fs.RemoveAll(dir+"/"+n) == nil {
+				out.Removed++
+			}
+			continue
+		}
+		keep = append(keep, n)
+	}
+	return keep, nil
+}
+
+// entry reads the metadata of what may be an asset; nil if it is none and went to quarantine.
+func (c *Catalog) entry(out *Found, dir string, kind Kind) (*Entry, error) {
+	info, err := c.fs.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, c.unknown(out, dir, "a file where only assets belong")
+	}
+	e := &Entry{Dir: dir}
+	m, err := ReadMeta(c.fs, dir)
+	name, known := Unescape(path.Base(dir))
+	switch {
+	case err != nil:
+		e.Err = err
+	case m.Kind != kind || Escape(m.Name) != path.Base(dir):
+		e.Err = fmt.Errorf("%w: it belongs to %q", ErrCorrupt, m.Name)
+	default:
+		e.Meta = m
+		name, known = m.Name, true
+	}
+	if !known {
+		name = path.Base(dir)
+		if !strings.Contains(name, "%~") {
+			return nil, c.unknown(out, dir, "name is none that this server makes")
+		}
+	}
+	if kind == Stream {
+		e.Stream = name
+	} else {
+		e.Consumer = name
+	}
+	return e, nil
+}
+
+func (c *Catalog) unknown(out *Found, dir, reason string) error {
+	to, err := c.Quarantine(dir, reason)
+	if err == nil {
+		out.Quarantined = append(out.Quarantined, to)
+	}
+	return err
+}
