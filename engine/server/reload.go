@@ -119,7 +119,7 @@ func (s *Server) keepPorts(cur, next *config.Options) {
 func (s *Server) prepare(cur *config.Options, p *prepared) error {
 	// The authenticator refers to accounts. What can be wrong with it is found on accounts made for the
 	// purpose, so that the real ones stay untouched until the commit.
-	scratch, err := account.NewRegistry(p.next)
+	scratch, err := s.accounts.Trial(p.next)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (s *Server) commit(p *prepared) {
 	} else {
 		a.Inherit(s.auth.Load())
 		s.auth.Store(a)
-		for _, w := range warnings {
+		for _, w := range append(warnings, s.accounts.Warnings()...) {
 			s.log.Logf(engine.Warn, "RJ-S017", "%s", w)
 		}
 	}

@@ -106,8 +106,9 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.UseClock(s.clk)
 	s.auth.Store(a)
-	s.warnings = warnings
+	s.warnings = append(warnings, s.accounts.Warnings()...)
 	if s.log == nil {
 		if s.ownLog, err = NewLog(&o.Log, s.clk); err != nil {
 			return nil, err
