@@ -23,7 +23,6 @@ const (
 	Expire    Kind = 6 // delete what is too old at Time
 	Config    Kind = 7 // Payload is the new configuration as JSON
 	Consumer  Kind = 8 // Payload belongs to the consumer named by Subject; Sub is its kind
-	FastBatch Kind = 9 // state of a fast batch: Subject is its id, Seq its last sequence; FlagEnd: it is over
 )
 
 // Flags qualify a command.
@@ -38,7 +37,6 @@ const (
 	FlagSchedule                    // Msg: a schedule, or a message produced by one
 	FlagSourced                     // Msg: from a source or mirror
 	FlagLimit                       // Remove: because of limits, not by request
-	FlagEnd                         // FastBatch: the batch is over
 )
 
 // Cmd is a command. Which fields count depends on Kind.
@@ -98,10 +96,6 @@ func Append(dst []byte, c *Cmd) []byte {
 	case Purge:
 		dst = binary.AppendUvarint(dst, c.Seq)
 		dst = binary.AppendUvarint(dst, c.Keep)
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.Time))
-		dst = append(dst, c.Subject...)
-	case FastBatch:
-		dst = binary.AppendUvarint(dst, c.Seq)
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.Time))
 		dst = append(dst, c.Subject...)
 	case Expire:
@@ -215,10 +209,7 @@ func Parse(b []byte, c *Cmd) (int, error) {
 		c.Seq, c.Time = d.uvarint(), d.time()
 		d.end()
 	case Purge:
-		c.Seq, c.Keep, c.Time, c.Subject = d.uvarint(), d.uvarint(), d.time(), d.b
-		c.Subject = d.b
-	case FastBatch:
-		c.Seq, c.Time = d.uvarint(), d.time()
+		c.Seq, c.Keep, c.Time = d.uvarint(), d.uvarint(), d.time()
 		c.Subject = d.b
 	case Expire:
 		c.Time = d.time()

@@ -19,7 +19,6 @@ func samples() []Cmd {
 		{Kind: Expire, Time: 99},
 		{Kind: Config, Time: 1, Payload: []byte("{}")},
 		{Kind: Consumer, Sub: 7, Subject: []byte("C"), Payload: []byte("opaque")},
-		{Kind: FastBatch, Flags: FlagEnd, Seq: 10, Time: 11, Subject: []byte("id")},
 	}
 }
 

@@ -38,3 +38,22 @@ type Index interface {
 	// Deleted calls fn for each run of deleted sequences between the first and the last message.
 	Deleted(fn func(from, to uint64) bool)
 }
+
+// Expirer is the side of a Log that knows the age of messages; a Log without it never expires messages.
+type Expirer interface {
+	// Expire calls fn for each message whose own TTL is over at now, earliest first; false from fn ends the walk and
+	// leaves the message due.
+	Expire(now int64, fn func(seq uint64) bool) int
+	// NextExpiry returns when the next message expires by its own TTL.
+	NextExpiry() (at int64, ok bool)
+	// OldestExpired looks at the oldest message that is not exempt from maxAge (nanoseconds). Hit: seq is over age at
+	// now. None: at is when the next one will be, 0 if there is none. Pending: not known yet.
+	OldestExpired(now, maxAge int64) (seq uint64, at int64, a store.Avail)
+}
+
+// DueLister is an Expirer that can tell what is due without taking it; with it, delete markers for TTLs cost nothing for
+// messages that are not due.
+type DueLister interface {
+	// Due calls fn, in any order, for each message whose own TTL is over at now until fn returns false.
+	Due(now int64, fn func(seq uint64) bool)
+}

@@ -1,0 +1,131 @@
+package stream
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"ramjet/proto/header"
+	"ramjet/proto/jsapi"
+)
+
+// headers are the fields of an inbound message that mean something to a stream: nil if absent, of the block otherwise.
+type headers struct {
+	msgID, stream, lastSeq, subjSeq, subjSub, lastID      []byte
+	rollup, ttl, incr, source, level                      []byte
+	batchID, batchSeq, batchCommit                        []byte
+	schedule, zone, target, from, schedTTL, schedRollup   []byte
+	scheduler, next                                       []byte
+	requestInfo, expected, hasStatus, hasBatch, scheduled bool
+}
+
+// parse reads block in one pass; the first field of a name counts.
+func (h *headers) parse(block []byte) {
+	*h = headers{}
+	if len(block) == 0 {
+		return
+	}
+	h.hasStatus = !bytes.HasPrefix(block, []byte(header.Version+"\r\n"))
+	for it := header.NewIter(block); ; {
+		k, v, ok := it.Next()
+		if !ok {
+			return
+		}
+		if len(k) < 8 || string(k[:5]) != "Nats-" {
+			continue
+		}
+		p := h.slot(k)
+		if p != nil && *p == nil {
+			if v == nil {
+				v = k[len(k):]
+			}
+			*p = v
+		}
+	}
+}
+
+func (h *headers) slot(k []byte) *[]byte {
+	switch string(k) {
+	case jsapi.HdrMsgID:
+		return &h.msgID
+	case jsapi.HdrExpectedStream:
+		h.expected = true
+		return &h.stream
+	case jsapi.HdrExpectedLastSeq:
+		h.expected = true
+		return &h.lastSeq
+	case jsapi.HdrExpectedLastSubjSeq:
+		h.expected = true
+		return &h.subjSeq
+	case jsapi.HdrExpectedLastSubjSub:
+		h.expected = true
+		return &h.subjSub
+	case jsapi.HdrExpectedLastMsgID:
+		h.expected = true
+		return &h.lastID
+	case jsapi.HdrRollup:
+		return &h.rollup
+	case jsapi.HdrTTL:
+		return &h.ttl
+	case jsapi.HdrIncr:
+		return &h.incr
+	case jsapi.HdrStreamSource:
+		return &h.source
+	case jsapi.HdrRequiredAPILevel:
+		return &h.level
+	case jsapi.HdrBatchID:
+		return &h.batchID
+	case jsapi.HdrBatchSeq:
+		return &h.batchSeq
+	case jsapi.HdrBatchCommit:
+		return &h.batchCommit
+	case jsapi.HdrSchedule:
+		h.scheduled = true
+		return &h.schedule
+	case jsapi.HdrScheduleZone:
+		return &h.zone
+	case jsapi.HdrScheduleTarget:
+		return &h.target
+	case jsapi.HdrScheduleSource:
+		return &h.from
+	case jsapi.HdrScheduleTTL:
+		return &h.schedTTL
+	case jsapi.HdrScheduleRollup:
+		return &h.schedRollup
+	case jsapi.HdrScheduleNext:
+		h.scheduled = true
+		return &h.next
+	case jsapi.HdrScheduler:
+		return &h.scheduler
+	case jsapi.HdrRequestInfo:
+		h.requestInfo = true
+	}
+	return nil
+}
+
+// parseTTL reads the value of Nats-TTL: seconds, -1 for never; false if it is invalid (stream.md, section 3).
+func parseTTL(v []byte) (int64, bool) {
+	if len(v) == 0 {
+		return 0, true
+	}
+	if strings.EqualFold(string(v), "never") {
+		return -1, true
+	}
+	if n, ok := jsapi.ParseUint(v); ok {
+		return int64(n), n < 1<<33
+	}
+	d, err := time.ParseDuration(string(v))
+	if err != nil || d < time.Second {
+		return 0, false
+	}
+	return int64(d / time.Second), true
+}
+
+// stripStatus appends block with a plain version line.
+func stripStatus(dst, block []byte) []byte {
+	i := bytes.Index(block, []byte("\r\n"))
+	if i < 0 || len(block) <= i+4 {
+		return dst
+	}
+	return append(append(dst, header.Version...), block[i:]...)
+}

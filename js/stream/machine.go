@@ -1,0 +1,337 @@
+package stream
+
+import (
+	"encoding/json"
+	"math"
+
+	"ramjet/js/op"
+	"ramjet/proto/header"
+	"ramjet/proto/jsapi"
+	"ramjet/proto/subject"
+	"ramjet/store"
+)
+
+// Machine is the state of a stream beyond its log, and what commands do to both. The same commands on equal logs give
+// equal states and effects. Owner: the shard of the stream.
+type Machine struct {
+	cfg      jsapi.StreamConfig
+	log      Log
+	retainer Retainer
+	leader   bool
+
+	dedupe   dedupe
+	lastID   []byte // id of the last stored message
+	lastTime int64  // time of the last message or skip
+	sched    schedules
+	republ   *subject.Transform
+	applied  uint64
+
+	rec   store.Rec // scratch
+	state store.State
+	hdr   []byte
+	subj  []byte
+}
+
+// NewMachine returns the machine of a stream over its log. cfg is normalised. Call Rebuild or Restore next if the log
+// has messages.
+func NewMachine(cfg *jsapi.StreamConfig, log Log, r Retainer) *Machine {
+	m := &Machine{log: log, retainer: r}
+	log.State(&m.state)
+	if cfg.FirstSeq > 1 && m.state.LastSeq == 0 {
+		_ = log.SkipTo(cfg.FirstSeq - 1) // an error shows at the first append
+	}
+	m.configure(cfg)
+	return m
+}
+
+// Config returns the configuration in force; it must not be modified.
+func (m *Machine) Config() *jsapi.StreamConfig { return &m.cfg }
+
+// Log returns the log of the stream.
+func (m *Machine) Log() Log { return m.log }
+
+// Applied returns the index of the last applied command.
+func (m *Machine) Applied() uint64 { return m.applied }
+
+// SetLeader says whether this replica republishes. Everything else is the same on all replicas.
+func (m *Machine) SetLeader(on bool) { m.leader = on }
+
+func (m *Machine) configure(cfg *jsapi.StreamConfig) {
+	m.cfg = *cfg
+	m.republ = nil
+	if r := cfg.Republish; r != nil {
+		if t, err := subject.NewTransform(r.Source, r.Destination); err == nil {
+			m.republ = t
+		}
+	}
+	m.dedupe.setWindow(int64(cfg.DuplicateWindow), m.lastTime)
+}
+
+// Apply performs one command. It neither waits nor reads a clock; index is the position of its entry.
+func (m *Machine) Apply(index uint64, c *op.Cmd, out *Effects) {
+	m.applied = index
+	switch c.Kind {
+	case op.Msg:
+		m.applyMsg(c, out)
+	case op.Skip:
+		m.applySkip(c, out)
+	case op.SkipTo:
+		if err := m.log.SkipTo(c.Seq); err != nil {
+			m.fail(err, out)
+		}
+	case op.Remove:
+		m.remove(c.Seq, c.Flags&op.FlagErase != 0, c.Flags&op.FlagLimit != 0, out)
+	case op.Purge:
+		m.applyPurge(c, out)
+	case op.Expire:
+		m.applyExpire(c.Time, out)
+	case op.Config:
+		m.applyConfig(c, out)
+	}
+}
+
+func (m *Machine) fail(err error, out *Effects) {
+	out.List = append(out.List, Effect{Kind: Failed, Err: err})
+}
+
+// remember notes id and time of a message that was stored or skipped.
+func (m *Machine) remember(c *op.Cmd) {
+	m.lastTime = max(m.lastTime, c.Time)
+	m.dedupe.expire(c.Time)
+	if len(c.MsgID) > 0 && m.cfg.Mirror == nil {
+		m.dedupe.add(c.MsgID, c.Seq, c.Time)
+	}
+}
+
+func (m *Machine) applyMsg(c *op.Cmd, out *Effects) {
+	m.rec = store.Rec{Seq: c.Seq, Time: c.Time, Subject: c.Subject, Header: c.Header, Payload: c.Payload, TTL: c.TTL}
+	var prev uint64
+	if m.leader && m.republ != nil {
+		prev, _ = m.log.Last(c.Subject)
+	}
+	if err := m.log.Append(&m.rec); err != nil {
+		m.fail(err, out)
+		return
+	}
+	m.remember(c)
+	m.lastID = append(m.lastID[:0], c.MsgID...)
+	out.List = append(out.List, Effect{Kind: Stored, Seq: c.Seq, Subject: out.copy(c.Subject)})
+	m.rollup(c, out)
+	m.enforce(c.Subject, out)
+	if m.cfg.AllowMsgSchedules {
+		m.trackSchedule(c, out)
+	}
+	if m.leader && m.republ != nil {
+		m.republish(c, prev, out)
+	}
+}
+
+func (m *Machine) applySkip(c *op.Cmd, out *Effects) {
+	if err := m.log.SkipTo(c.Seq); err != nil {
+		m.fail(err, out)
+		return
+	}
+	m.remember(c)
+	m.rollup(c, out)
+}
+
+// rollup removes what a message with a roll-up header replaces.
+func (m *Machine) rollup(c *op.Cmd, out *Effects) {
+	switch {
+	case c.Flags&op.FlagRollupAll != 0:
+		m.purge(store.Purge{Below: c.Seq}, out)
+	case c.Flags&op.FlagRollupSub != 0:
+		if n := m.log.Count(c.Subject); n > 1 || n == 1 && c.Kind == op.Skip {
+			m.purge(store.Purge{Below: c.Seq, Filter: &store.Filter{Patterns: []string{string(c.Subject)}}}, out)
+		}
+	}
+}
+
+func (m *Machine) applyPurge(c *op.Cmd, out *Effects) {
+	p := store.Purge{Below: c.Seq, Keep: c.Keep}
+	if len(c.Subject) > 0 {
+		p.Filter = &store.Filter{Patterns: []string{string(c.Subject)}}
+	}
+	m.purge(p, out)
+}
+
+func (m *Machine) purge(p store.Purge, out *Effects) {
+	n := m.log.Purge(&p, nil)
+	m.log.State(&m.state)
+	if m.cfg.AllowMsgSchedules {
+		m.sched.prune(m.log)
+	}
+	e := Effect{Kind: Purged, Seq: n, Purge: p}
+	out.List = append(out.List, e)
+}
+
+// remove deletes one message.
+func (m *Machine) remove(seq uint64, erase, limit bool, out *Effects) bool {
+	if m.cfg.AllowMsgSchedules {
+		m.sched.dropSeq(seq)
+	}
+	if !m.log.Remove(seq, erase) {
+		return false
+	}
+	out.List = append(out.List, Effect{Kind: Removed, Seq: seq, Limit: limit})
+	return true
+}
+
+// enforce removes what is above the limits after a message on subj was stored.
+func (m *Machine) enforce(subj []byte, out *Effects) {
+	if most := m.cfg.MaxMsgsPerSubject; most > 0 {
+		for m.log.Count(subj) > uint64(most) {
+			seq, ok := m.log.First(subj)
+			if !ok || !m.remove(seq, false, true, out) {
+				break
+			}
+		}
+	}
+	if m.cfg.Discard == jsapi.DiscardOld {
+		m.trim(out)
+	}
+}
+
+// trim removes the oldest messages until count and bytes hold.
+func (m *Machine) trim(out *Effects) {
+	if m.cfg.MaxMsgs <= 0 && m.cfg.MaxBytes <= 0 {
+		return
+	}
+	for {
+		m.log.State(&m.state)
+		over := m.cfg.MaxMsgs > 0 && m.state.Msgs > uint64(m.cfg.MaxMsgs) ||
+			m.cfg.MaxBytes > 0 && m.state.Bytes > uint64(m.cfg.MaxBytes)
+		if !over || m.state.Msgs == 0 || !m.remove(m.state.FirstSeq, false, true, out) {
+			return
+		}
+	}
+}
+
+// applyExpire removes what is too old at now. Markers are commands of their own.
+func (m *Machine) applyExpire(now int64, out *Effects) {
+	x, ok := m.log.(Expirer)
+	if !ok {
+		return
+	}
+	m.dedupe.expire(now)
+	if m.cfg.AllowMsgTTL {
+		x.Expire(now, func(seq uint64) bool { m.remove(seq, false, true, out); return true })
+	}
+	for m.cfg.MaxAge > 0 {
+		seq, _, a := x.OldestExpired(now, int64(m.cfg.MaxAge))
+		if a != store.Hit || !m.remove(seq, false, true, out) {
+			return
+		}
+	}
+}
+
+func (m *Machine) applyConfig(c *op.Cmd, out *Effects) {
+	var cfg jsapi.StreamConfig
+	if err := json.Unmarshal(c.Payload, &cfg); err != nil {
+		m.fail(err, out)
+		return
+	}
+	old := m.cfg
+	m.lastTime = max(m.lastTime, c.Time)
+	m.configure(&cfg)
+	if most := cfg.MaxMsgsPerSubject; most > 0 && (old.MaxMsgsPerSubject <= 0 || most < old.MaxMsgsPerSubject) {
+		m.trimSubjects(uint64(most), out)
+	}
+	m.trim(out)
+	if cfg.Retention == jsapi.InterestRetention && old.Retention != jsapi.InterestRetention {
+		m.Sweep(out)
+	}
+	m.applyExpire(c.Time, out)
+	out.List = append(out.List, Effect{Kind: Configured})
+}
+
+// trimSubjects keeps the newest most messages of each subject.
+func (m *Machine) trimSubjects(most uint64, out *Effects) {
+	type excess struct {
+		subj []byte
+		n    uint64
+	}
+	var list []excess
+	m.log.Subjects(nil, func(s []byte, count, _ uint64) bool {
+		if count > most {
+			list = append(list, excess{append([]byte(nil), s...), count - most})
+		}
+		return true
+	})
+	for _, e := range list {
+		for ; e.n > 0; e.n-- {
+			seq, ok := m.log.First(e.subj)
+			if !ok || !m.remove(seq, false, true, out) {
+				break
+			}
+		}
+	}
+}
+
+// retains reports whether consumers decide how long messages live.
+func (m *Machine) retains() bool { return m.cfg.Retention != jsapi.LimitsRetention }
+
+// Released is called when a consumer no longer needs a message: it is removed if nobody does. Subject nil: it is read
+// from the log. False: the message stays, or is gone already.
+func (m *Machine) Released(seq uint64, out *Effects) bool {
+	if !m.retains() || m.log.Load(seq, &m.rec) != store.Hit {
+		return false
+	}
+	if m.retainer != nil && m.retainer.Needs(seq, m.rec.Subject) {
+		return false
+	}
+	return m.remove(seq, false, false, out)
+}
+
+// Sweep removes every message that no consumer needs: after a consumer was deleted, its filter narrowed, the retention
+// changed or the stream recovered. On a work queue messages without consumer stay. It looks at every message.
+func (m *Machine) Sweep(out *Effects) {
+	if m.cfg.Retention != jsapi.InterestRetention {
+		return
+	}
+	var gone []uint64
+	for seq := uint64(0); ; {
+		if m.log.Next(nil, seq, &m.rec) != store.Hit {
+			break
+		}
+		seq = m.rec.Seq
+		if m.retainer == nil || !m.retainer.Needs(seq, m.rec.Subject) {
+			gone = append(gone, seq)
+		}
+		if seq == math.MaxUint64 {
+			break
+		}
+		seq++
+	}
+	for _, seq := range gone {
+		m.remove(seq, false, false, out)
+	}
+}
+
+// Rebuild restores from the log what a checkpoint would have held: the dedupe window, the last id, schedules. now is
+// the time of recovery in unix nanoseconds.
+func (m *Machine) Rebuild(now int64) {
+	m.dedupe.fifo = fifo{}
+	m.lastID = m.lastID[:0]
+	m.log.State(&m.state)
+	m.lastTime = max(m.lastTime, m.state.LastTime)
+	from := m.log.SeqAt(now - m.dedupe.window)
+	if m.cfg.AllowMsgSchedules {
+		m.sched = schedules{}
+		from = 0
+	}
+	var drop Effects
+	for m.log.Next(nil, from, &m.rec) == store.Hit {
+		r := m.rec
+		from = r.Seq + 1
+		if id := header.Get(r.Header, jsapi.HdrMsgID); len(id) > 0 && m.cfg.Mirror == nil && now-r.Time < m.dedupe.window {
+			m.dedupe.add(id, r.Seq, r.Time)
+		}
+		if m.cfg.AllowMsgSchedules {
+			m.trackSchedule(&op.Cmd{Kind: op.Msg, Flags: op.FlagSourced, Seq: r.Seq, Time: r.Time, Subject: r.Subject, Header: r.Header}, &drop)
+		}
+	}
+	if m.log.Load(m.state.LastSeq, &m.rec) == store.Hit {
+		m.lastID = append(m.lastID[:0], header.Get(m.rec.Header, jsapi.HdrMsgID)...)
+	}
+}
