@@ -76,7 +76,7 @@ func (s *Service) noteGone(c *link.Conn, subj string, in *account.Account, why n
 	if in == nil {
 		in = s.p.Accounts.System()
 	}
-	if in == nil || s.ending.Load() || !in.Index().HasInterest([]byte(subj)) {
+	if in == nil || s.ending.Load() || !in.Index().HasInterest([]byte(subj)) && !s.verbose() {
 		return
 	}
 	now := s.p.Clock.Now().UTC()
@@ -99,7 +99,7 @@ func (s *Service) describe(c *link.Conn, now time.Time) (sysapi.ClientInfo, *sys
 	}
 	return sysapi.ClientInfo{
 		Start: &i.Start, Host: i.IP, ID: i.Cid, Account: i.Account, User: i.AuthorizedUser, Name: i.Name, Lang: i.Lang,
-		Version: i.Version, RTT: time.Duration(i.RTTNanos), NameTag: i.Account, Kind: i.Kind, ClientType: i.Type,
+		Version: i.Version, RTT: time.Duration(i.RTTNanos), NameTag: i.NameTag, JWT: i.JWT, IssuerKey: i.IssuerKey, Tags: i.Tags, Kind: i.Kind, ClientType: i.Type,
 		MQTTClient: i.MQTTClient,
 	}, &i
 }

@@ -55,6 +55,7 @@ func New(p Port) *Service {
 	}
 	s.requests = newWorker(maxRequests, p.Router, p.Seed+1)
 	s.events = newWorker(maxEvents, p.Router, p.Seed+2)
+	s.requests.trace, s.events.trace = s.tracePub, s.tracePub
 	return s
 }
 
@@ -157,7 +158,7 @@ func (s *Service) wanted(subject string) bool { return s.wants([]byte(subject)) 
 
 func (s *Service) wants(subject []byte) bool {
 	a := s.p.Accounts.System()
-	return a != nil && !s.ending.Load() && a.Index().HasInterest(subject)
+	return a != nil && !s.ending.Load() && (a.Index().HasInterest(subject) || s.verbose())
 }
 
 // serverInfo describes this server, with the next sequence number.

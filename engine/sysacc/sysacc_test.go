@@ -55,10 +55,21 @@ func (*pages) AccountStatz(o *sysapi.AccountStatzOptions) (*sysapi.AccountStatz,
 	return v, nil
 }
 
-type silent struct{ lines atomic.Int32 }
+// silent counts lines that are not traces, and keeps those that are.
+type silent struct {
+	lines  atomic.Int32
+	traces chan string
+}
 
-func (*silent) Enabled(engine.Level) bool                   { return false }
-func (l *silent) Logf(engine.Level, string, string, ...any) { l.lines.Add(1) }
+func (l *silent) Enabled(engine.Level) bool { return l.traces != nil }
+
+func (l *silent) Logf(lv engine.Level, _, format string, args ...any) {
+	if lv == engine.Trace {
+		l.traces <- fmt.Sprintf(format, args...)
+		return
+	}
+	l.lines.Add(1)
+}
 
 // bench is a service on a manual clock.
 type bench struct {
@@ -198,6 +209,26 @@ func TestConnsMerge(t *testing.T) {
 	if n := len(ch); n != 2 {
 		t.Errorf("%d events after another change", n)
 	}
+}
+
+// TestVerbose: trace_verbose shows what the server sends, also when nobody gets it.
+func TestVerbose(t *testing.T) {
+	b := newBench(t)
+	b.log.traces = make(chan string, 100)
+	b.noteConns(b.p.Accounts.Lookup("A"))
+	b.idle()
+	if n := len(b.log.traces); n != 0 {
+		t.Fatalf("%d traces", n)
+	}
+	b.p.Options().Log.TraceVerbose = true
+	b.noteConns(b.p.Accounts.Lookup("A"))
+	for _, want := range []string{"SYSTEM - <<- [PUB $SYS.ACCOUNT.A.SERVER.CONNS  ", "SYSTEM - <<- MSG_PAYLOAD: [", "SYSTEM - <<- [PUB $SYS.SERVER.ACCOUNT.A.CONNS  "} {
+		if got := b.await(b.log.traces); !strings.HasPrefix(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	b.idle()
+	b.p.Options().Log.TraceVerbose = false
 }
 
 // TestBounds: a flood costs bounded memory, is counted, and passes.

@@ -17,6 +17,7 @@ type worker struct {
 	busy atomic.Int32 // taken, not yet finished
 
 	router *dispatch.Router
+	trace  func(subject, reply string, header, payload []byte)
 	ctx    *dispatch.Ctx // owner: the goroutine
 }
 
@@ -61,6 +62,7 @@ func (w *worker) run(stopping *atomic.Bool, drain bool) {
 // publish sends a message of the server in account a. The worker's goroutine.
 func (w *worker) publish(a *account.Account, subject, reply string, header, payload []byte) {
 	m := engine.Msg{Subject: []byte(subject), Reply: []byte(reply), Header: header, Payload: payload, Origin: engine.System}
+	w.trace(subject, reply, header, payload)
 	w.router.Publish(w.ctx, a, &m)
 	w.ctx.ResetSlow()
 }
