@@ -130,6 +130,27 @@ func (x *Index) setIDs(ids []subjidx.ID) {
 		i, _ := slices.BinarySearch(dict, id)
 		return i
 	}
+	if k := len(dict); k > 0 && k <= 1<<16 {
+		top := dict[k-1]
+		if top == subjidx.NoID && k > 1 {
+			top = dict[k-2]
+		}
+		if span := top - dict[0]; top != subjidx.NoID && span < 1<<20 {
+			rank := make([]uint16, span+1)
+			for i, id := range dict {
+				if id != subjidx.NoID {
+					rank[id-dict[0]] = uint16(i)
+				}
+			}
+			lo := dict[0]
+			pos = func(id subjidx.ID) int {
+				if id == subjidx.NoID {
+					return k - 1
+				}
+				return int(rank[id-lo])
+			}
+		}
+	}
 	switch {
 	case len(dict) <= 1<<8:
 		x.i8 = make([]uint8, len(ids))
@@ -189,7 +210,7 @@ func (x *Index) Distinct() []subjidx.ID {
 
 // Build returns an index of records with these lengths, sequences and subject ids; compact if it will not grow.
 func Build(sizes []uint32, seqs []uint64, ids []subjidx.ID, grows bool) *Index {
-	x := &Index{}
+	x := &Index{offs: make([]uint32, 0, len(sizes)), ids: make([]subjidx.ID, 0, len(sizes))}
 	for i, n := range sizes {
 		x.Add(seqs[i], n, ids[i])
 	}

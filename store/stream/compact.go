@@ -21,26 +21,29 @@ func (h *host) Thinned(seg *msgtab.Segment) {
 	(*Store)(h).compact(seg)
 }
 
-// compactErased rewrites encoded segments with content to be destroyed. Owner.
+// compactErased rewrites, one after the other, encoded segments with content to be destroyed, and plain ones of a stream that is
+// encrypted now. Owner.
 func (s *Store) compactErased() {
 	for _, seg := range s.Segments() {
-		if hostOf(seg).rewrite {
+		if hostOf(seg).rewrite && movable(seg) {
 			s.compact(seg)
 			return
 		}
 	}
 }
 
+// movable reports whether a segment can be rewritten.
+func movable(o *msgtab.Segment) bool {
+	f := hostOf(o)
+	return o.Sealed && f.sealed && !f.damaged && !f.gone && o.Live > 0
+}
+
 // compact starts to rewrite seg. Owner.
 func (s *Store) compact(seg *msgtab.Segment) {
-	fit := func(o *msgtab.Segment) bool {
-		f := hostOf(o)
-		return o.Sealed && f.sealed && !f.damaged && !f.gone && o.Live > 0
-	}
-	if s.compacting || s.failed != nil || s.closed || !fit(seg) {
+	if s.compacting || s.failed != nil || s.closed || !movable(seg) {
 		return
 	}
-	olds := s.Neighbours(seg, fit, s.o.SegmentBytes/2, segmentRecords, math.MaxUint32)
+	olds := s.Neighbours(seg, movable, s.o.SegmentBytes/2, segmentRecords, math.MaxUint32)
 	id := s.nextID
 	s.nextID++
 	s.compacting = true

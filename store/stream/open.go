@@ -110,6 +110,7 @@ func (s *Store) restore(st *state, ids []uint64) error {
 		known[g.id] = true
 		s.restoreSegment(g)
 	}
+	s.reencode()
 	s.Holes(func(lo, hi uint64) { s.damage(s.dir, lo, hi, "no segment has these messages") })
 	if st.lostBytes > 0 || st.bytes > s.Bytes() {
 		s.SetLost(max(st.lostBytes, st.bytes-min(st.bytes, s.Bytes())))
@@ -120,6 +121,22 @@ func (s *Store) restore(st *state, ids []uint64) error {
 		}
 	}
 	return nil
+}
+
+// reencode closes a tail that is stored otherwise than new messages shall be, and has plain segments of a stream that is encrypted
+// now rewritten.
+func (s *Store) reencode() {
+	encoded := !s.o.Codec.Plain()
+	for _, seg := range s.Segments() {
+		f := hostOf(seg)
+		if s.o.Codec.Cipher() != crypt.NoCipher && !f.encoded {
+			f.rewrite = true
+		}
+		if !seg.Sealed && f.encoded != encoded {
+			s.seal(seg)
+		}
+	}
+	s.compactErased()
 }
 
 // restoreSegment adds a segment of the state to the table.

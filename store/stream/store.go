@@ -216,10 +216,18 @@ func (h *host) Tail(seg *msgtab.Segment, seq uint64, n int) *msgtab.Segment {
 	s := (*Store)(h)
 	if seg != nil {
 		f := hostOf(seg)
+		if seg.N > 0 && seg.Live == 0 && int(seg.End) >= s.o.FlushBytes {
+			s.Discard(seg) // nothing in it is needed: its space is freed instead of growing it
+			s.forget(seg)
+			return h.Tail(nil, seq, n)
+		}
 		if seg.N == 0 || (int64(seg.End)+int64(n) <= f.size && seg.N < segmentRecords && seg.Ix.Fits(seq)) {
 			return seg
 		}
-		s.seal(seg)
+		if s.seal(seg); seg.Live == 0 {
+			s.Discard(seg)
+			s.forget(seg)
+		}
 	}
 	id := s.nextID
 	s.nextID++
@@ -279,6 +287,7 @@ func (h *host) Drop(seg *msgtab.Segment) { (*Store)(h).forget(seg) }
 func (s *Store) forget(seg *msgtab.Segment) {
 	f := hostOf(seg)
 	f.gone = true
+	s.unwritten -= int(seg.End - f.queued)
 	s.dropped = append(s.dropped, f.id)
 	s.hot = slices.DeleteFunc(s.hot, func(h hotFrame) bool {
 		if h.seg == seg {

@@ -179,3 +179,159 @@ func (r rooted) SyncDir(p string) error            { return r.FS.SyncDir(r.root 
 
 var _ storetest.Store = (*Store)(nil)
 var _ = store.None
+
+// TestEncryptExisting opens a plain store with a key: everything is encrypted before long, and unreadable without the key.
+func TestEncryptExisting(t *testing.T) {
+	mem := vfs.NewMem()
+	env := inline(mem, 1)
+	s, _ := mustOpen(t, tiny(env))
+	secret := []byte("the secret text of a message")
+	for i := range 100 {
+		if err := s.Append(&store.Rec{Seq: uint64(i + 1), Subject: []byte("topsecret"), Payload: secret}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := checkpoint(s, 100, "topsecret"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close(func(error) {})
+	o := tiny(env)
+	o.Codec = codecFor(t, crypt.AES, env)
+	s, _ = mustOpen(t, o)
+	s.Poll()
+	for i := range 2 {
+		if err := checkpoint(s, uint64(100+i), "topsecret"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, _ := mem.List("/s")
+	for _, n := range names {
+		b, _ := vfs.ReadFile(mem, "/s/"+n, 1<<20)
+		if bytes.Contains(b, secret) || bytes.Contains(b, []byte("topsecret")) {
+			t.Errorf("%s is readable", n)
+		}
+	}
+	var r store.Rec
+	for q := uint64(1); q <= 100; q++ {
+		a := s.Load(q, &r)
+		for k := 0; a == store.Pending && k < 3; k++ {
+			a = s.Load(q, &r)
+		}
+		if a != store.Hit || !bytes.Equal(r.Payload, secret) {
+			t.Fatalf("message %d: %v", q, a)
+		}
+	}
+	s.Close(func(error) {})
+	if _, _, err := Open(tiny(env), "/s"); !errors.Is(err, ErrKey) {
+		t.Fatalf("without key: %v", err)
+	}
+	if _, _, err := Open(o, "/s"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestErase looks for erased content in all files.
+func TestErase(t *testing.T) {
+	for _, encoded := range []bool{false, true} {
+		mem := vfs.NewMem()
+		env := inline(mem, 1)
+		o := tiny(env)
+		if encoded {
+			o.Codec, _ = crypt.NewCodec(crypt.NoCipher, nil, true, env.Random) // compressed: found if it is there
+		}
+		s, _ := mustOpen(t, o)
+		for i := range 60 {
+			payload := fmt.Appendf(nil, "payload<%d>", i+1)
+			if err := s.Append(&store.Rec{Seq: uint64(i + 1), Subject: []byte("a"), Payload: payload}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Remove(5, true)
+		s.Remove(30, true)
+		for k := range 3 {
+			if err := checkpoint(s, uint64(60+k), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		names, _ := mem.List("/s")
+		for _, n := range names {
+			b, _ := vfs.ReadFile(mem, "/s/"+n, 1<<20)
+			if bytes.Contains(b, []byte("payload<5>")) || bytes.Contains(b, []byte("payload<30>")) {
+				t.Errorf("encoded %v: %s has erased content", encoded, n)
+			}
+		}
+		rep, err := Check(mem, "/s", o.Codec, nil)
+		if err != nil || len(rep.Problems) > 0 || rep.Msgs != 58 {
+			t.Errorf("%+v %v", rep, err)
+		}
+		var bad []Damage
+		o.OnDamage = func(d Damage) { bad = append(bad, d) }
+		if _, rec, err := Open(o, "/s"); err != nil || len(bad) > 0 || rec.Rebuilt {
+			t.Errorf("%v %v", err, bad)
+		}
+	}
+}
+
+// TestRebuild loses both state files: all messages are found again, also when segments are encoded.
+func TestRebuild(t *testing.T) {
+	for seed := uint64(1); seed <= 6; seed++ {
+		mem := vfs.NewMem()
+		env := inline(mem, seed)
+		o := tiny(env)
+		if seed%2 == 0 {
+			o.Codec = codecFor(t, crypt.ChaCha, env)
+		}
+		s, _ := mustOpen(t, o)
+		d := &storetest.Driver{R: rng.New(seed), S: s, O: &storetest.Oracle{}}
+		for range 300 {
+			op := storetest.Op{Kind: 'a', Rec: d.Record()}
+			if err := d.Do(op); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := checkpoint(s, 300, ""); err != nil {
+			t.Fatal(err)
+		}
+		s.Close(func(error) {})
+		if err := errors.Join(mem.Remove("/s/state"), mem.Remove("/s/state.prev")); err != nil {
+			t.Fatal(err)
+		}
+		said := 0
+		o.OnDamage = func(Damage) { said++ }
+		s, rec, err := Open(o, "/s")
+		if err != nil || !rec.Rebuilt || said == 0 {
+			t.Fatalf("seed %d: %+v %v", seed, rec, err)
+		}
+		d.Reset(s)
+		d.Wait = func() { s.Poll() }
+		if err := errors.Join(d.CheckState(), s.Check()); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for range 100 {
+			if err := d.Query(); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+	}
+}
+
+// TestDrained: a work queue that is always empty does not keep files.
+func TestDrained(t *testing.T) {
+	mem := vfs.NewMem()
+	s, _ := mustOpen(t, tiny(inline(mem, 1)))
+	for q := uint64(1); q <= 2000; q++ {
+		if err := s.Append(&store.Rec{Seq: q, Subject: []byte("job"), Payload: make([]byte, 50)}); err != nil {
+			t.Fatal(err)
+		}
+		s.Remove(q, false)
+		if q%100 == 0 {
+			if err := checkpoint(s, q, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	names, _ := mem.List("/s")
+	if len(names) > 5 || len(s.Segments()) > 2 {
+		t.Errorf("%v, %d segments", names, len(s.Segments()))
+	}
+}
