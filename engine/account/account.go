@@ -33,6 +33,14 @@ func newAccount(id uint32, name string) *Account {
 // Name returns the account's name. Any goroutine.
 func (a *Account) Name() string { return a.ref.Name }
 
+// NameTag returns the name that the account's JWT gives it, else its name. Any goroutine.
+func (a *Account) NameTag() string {
+	if c := a.Snap().Claims; c != nil && c.Name != "" {
+		return c.Name
+	}
+	return a.Name()
+}
+
 // Ref returns the identity carried by messages. Any goroutine.
 func (a *Account) Ref() engine.AccountRef { return a.ref }
 

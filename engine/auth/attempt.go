@@ -13,6 +13,9 @@ type attempt struct {
 	// entry is the claimed identity; nil: nobody (denied), unless open.
 	entry *entry
 	open  bool // no credentials needed
+	byJWT bool // operator mode: userChecks decide
+	// proven is what the user JWT has proven before.
+	proven *userProof
 	// user is the configured user taken from the certificate, for logs.
 	user string
 	// secret, when not nil, is compared with given. Without an entry it is a decoy, so that an
@@ -38,6 +41,9 @@ const (
 
 // cost says what finish will take.
 func (at *attempt) cost() cost {
+	if at.byJWT && at.proven == nil {
+		return costSignature
+	}
 	if at.entry != nil && at.entry.proxyRequired && !at.proxy && at.proxyKey == "" {
 		return costNothing // refused before any proof
 	}
@@ -52,7 +58,7 @@ func (at *attempt) cost() cost {
 
 // credit takes what was proven before off what is left to prove.
 func (at *attempt) credit(p *proof) {
-	at.signed = p.signed
+	at.signed, at.proven = p.signed, p.user
 	if p.proxy != "" {
 		at.proxy, at.proxyKey = false, p.proxy
 	}
@@ -65,6 +71,9 @@ func (at *attempt) credit(p *proof) {
 func (a *Authenticator) resolve(req *Request) attempt {
 	r, c := &a.rules[req.Listener], &req.Connect
 	at := attempt{req: req, rules: r, proxy: c.ProxySig != "" && len(a.proxies) > 0}
+	if at.byJWT = a.operator != nil; at.byJWT {
+		return at
+	}
 	if !r.required {
 		at.open = true
 		return at
@@ -156,6 +165,9 @@ func (a *Authenticator) finish(at *attempt) Result {
 			return at.denied(netio.ReasonProxyNotTrusted)
 		}
 	}
+	if at.byJWT {
+		return a.finishUser(at)
+	}
 	if at.open {
 		return at.granted(a.anyone(at))
 	}
@@ -186,7 +198,7 @@ func (a *Authenticator) finish(at *attempt) Result {
 
 // granted is the answer for u; it notes in the request what was proven.
 func (at *attempt) granted(u *User) Result {
-	p := proof{signed: at.signed, proxy: at.proxyKey}
+	p := proof{signed: at.signed, proxy: at.proxyKey, user: at.proven}
 	if at.secret != nil && at.secret.bcrypt {
 		p.hash = at.secret.text
 	}

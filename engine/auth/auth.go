@@ -10,6 +10,7 @@ import (
 	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/netio"
+	"ramjet/proto/base/clock"
 	"ramjet/proto/wire"
 )
 
@@ -49,6 +50,7 @@ type proof struct {
 	signed bool   // the nonce is signed with Connect.Nkey
 	proxy  string // trusted key that signed the nonce
 	hash   string // bcrypt hash that the presented secret matches
+	user   *userProof
 }
 
 // User is an authenticated identity: immutable.
@@ -56,13 +58,18 @@ type User struct {
 	Name    string // what monitoring shows: user, nkey, "[REDACTED]" for a token
 	Nkey    string
 	Account *account.Account
-	Perms   *Perms // nil = unrestricted
-	Expires time.Time
+	Perms   *Perms    // nil = unrestricted
+	Expires time.Time // zero = never
+	// ExpiresByAccount: it is the account's JWT that expires, not the user's.
+	ExpiresByAccount bool
 	// MaxSubs, MaxPayload: -1 none; the connection takes the minimum of server, account and user.
 	MaxSubs, MaxPayload int
 	ProxyKey            string
 	// Label is the log suffix `"account/user:name"`, "" for nobody in particular.
 	Label string
+	// JWT, IssuerKey, NameTag and Tags describe a user of operator mode, for monitoring and events.
+	JWT, IssuerKey, NameTag string
+	Tags                    []string
 }
 
 // Result of an authentication.
@@ -71,6 +78,7 @@ type Result struct {
 	Reason netio.Reason // when denied
 	Log    string       // text for the log, e.g. `authentication error - User "x"`
 	Warn   string       // a warning to log whatever the outcome, "" for none
+	Text   string       // -ERR of a denial, "" for wire.TextAuthorizationViolation
 }
 
 // Authenticator decides who a connection is; immutable, one per configuration.
@@ -80,6 +88,8 @@ type Authenticator struct {
 	wsNoAuth string
 	hidden   bool // INFO does not say auth_required, because of no_auth_user
 	nkeys    bool
+	operator *operator // nil: users are in the configuration
+	clock    clock.Clock
 
 	verified *verified
 	hashes   *queue // bcrypt
@@ -87,14 +97,16 @@ type Authenticator struct {
 }
 
 // Required reports whether CONNECT credentials are needed on this listener.
-func (a *Authenticator) Required(l Listener) bool { return a.rules[l].required }
+func (a *Authenticator) Required(l Listener) bool { return a.operator != nil || a.rules[l].required }
 
 // InfoRequired reports whether the first INFO on this listener says auth_required: not when a
 // no_auth_user is configured. Later INFOs say what Required says (reference/protocol.md, section 4).
-func (a *Authenticator) InfoRequired(l Listener) bool { return a.rules[l].required && !a.hidden }
+func (a *Authenticator) InfoRequired(l Listener) bool { return a.Required(l) && !a.hidden }
 
 // NonceNeeded reports whether INFO carries a nonce.
-func (a *Authenticator) NonceNeeded() bool { return a.nkeys || len(a.proxies) > 0 }
+func (a *Authenticator) NonceNeeded() bool {
+	return a.nkeys || a.operator != nil || len(a.proxies) > 0
+}
 
 // NoAuthUser returns the user that a connection of type t on listener l becomes when it sends another
 // operation before CONNECT, "" when it must send CONNECT first: the no_auth_user (a user, not an nkey)
@@ -116,12 +128,15 @@ func (a *Authenticator) noAuth(r *rules, t engine.ConnType) string {
 }
 
 // Inherit takes over from prev, the authenticator that a reload replaces, which passwords were
-// verified and which attempts wait. Before the first Begin; control goroutine.
+// verified and which attempts wait, and its clock. Before the first Begin; control goroutine.
 func (a *Authenticator) Inherit(prev *Authenticator) {
 	if prev != nil {
-		a.verified, a.hashes, a.sigs = prev.verified, prev.hashes, prev.sigs
+		a.verified, a.hashes, a.sigs, a.clock = prev.verified, prev.hashes, prev.sigs, prev.clock
 	}
 }
+
+// UseClock sets the clock that expiry is measured with. Before the first Begin; control goroutine.
+func (a *Authenticator) UseClock(c clock.Clock) { a.clock = c }
 
 // Begin authenticates: if the answer is cheap it calls done before returning; otherwise (bcrypt,
 // signatures) the work runs on pool and done is called there (the caller posts to its loop). Never

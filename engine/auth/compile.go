@@ -11,6 +11,7 @@ import (
 	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/config"
+	"ramjet/proto/base/clock"
 )
 
 // entry is one configured identity.
@@ -61,15 +62,15 @@ const plaintextWarning = "Plaintext passwords detected, use nkeys or bcrypt"
 // New compiles the authenticator of opts. warnings: "Plaintext passwords detected, ...". It refuses
 // what it cannot enforce.
 func New(opts *config.Options, reg *account.Registry) (a *Authenticator, warnings []string, err error) {
-	if len(opts.Operators) > 0 || len(opts.TrustedKeys) > 0 {
-		return nil, nil, errors.New("operator mode (JWT authentication) is not available yet")
-	}
 	if opts.Auth.Callout != nil {
 		return nil, nil, errors.New("auth_callout is not available yet")
 	}
 	b := &builder{opts: opts, reg: reg}
-	a = &Authenticator{verified: newVerified(),
+	a = &Authenticator{verified: newVerified(), clock: clock.System(),
 		hashes: &queue{width: max(1, runtime.GOMAXPROCS(0)-1)}, sigs: &queue{width: max(1, runtime.GOMAXPROCS(0)/2)}}
+	if a.operator, err = newOperator(opts, reg); err != nil {
+		return nil, nil, err
+	}
 	for _, k := range opts.TrustedProxies {
 		pair, err := nkeys.FromPublicKey(k)
 		if err != nil {

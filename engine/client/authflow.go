@@ -115,7 +115,10 @@ func (p *Client) deny(r auth.Result) error {
 	p.showTried()
 	p.Logf(engine.Error, "RJ-C007", "%s", r.Log)
 	p.svc.env.Events.AuthFailed(&p.Conn, r.Reason)
-	p.CloseErr(wire.TextAuthorizationViolation, r.Reason)
+	if r.Text == "" {
+		r.Text = wire.TextAuthorizationViolation
+	}
+	p.CloseErr(r.Text, r.Reason)
 	return link.ErrClosed
 }
 
@@ -158,6 +161,10 @@ func (p *Client) expire() {
 		p.Net().SetTimer(link.TimerAuth, left)
 		return
 	}
-	p.Logf(engine.Debug, "", "User Authentication Expired")
-	p.CloseErr(wire.TextUserExpired, netio.ReasonAuthExpired)
+	text := wire.TextUserExpired
+	if u.ExpiresByAccount {
+		text = wire.TextAccountExpired
+	}
+	p.Logf(engine.Debug, "", "%s", text)
+	p.CloseErr(text, netio.ReasonAuthExpired)
 }

@@ -124,7 +124,7 @@ func (p *Client) recheck() {
 func (p *Client) rechecked(r auth.Result) {
 	if r.User == nil || r.User.Account != p.acct {
 		// Gone, or another account now: its subscriptions cannot move, the client comes back.
-		p.deny(auth.Result{Reason: r.Reason, Log: r.Log})
+		p.deny(auth.Result{Reason: r.Reason, Log: r.Log, Text: r.Text})
 		return
 	}
 	id := *p.Identity()

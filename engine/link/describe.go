@@ -51,9 +51,12 @@ func (c *Conn) Snapshot(info *sysapi.ConnInfo, now time.Time, authDetail bool) {
 		}
 	}
 	if authDetail {
+		if u := id.User; u != nil {
+			info.JWT, info.IssuerKey, info.Tags = u.JWT, u.IssuerKey, u.Tags
+		}
 		info.AuthorizedUser = id.user()
 		if id.Account != nil {
-			info.Account = id.Account.Name()
+			info.Account, info.NameTag = id.Account.Name(), id.Account.NameTag()
 		}
 	}
 	if id.User != nil && id.User.ProxyKey != "" {
@@ -153,6 +156,8 @@ type closedConn struct {
 	addr                               netip.AddrPort
 	name, lang, version                string
 	user, account, proxy               string
+	jwt, issuerKey, nameTag            string
+	tags                               []string
 	mqtt                               string
 	certs                              []*sysapi.TLSPeerCert
 	subs                               []sysapi.SubDetail
@@ -180,9 +185,10 @@ func compact(c *Conn, why netio.Reason, now time.Time) closedConn {
 	e.user = id.user()
 	if id.User != nil {
 		e.proxy = id.User.ProxyKey
+		e.jwt, e.issuerKey, e.tags = id.User.JWT, id.User.IssuerKey, id.User.Tags
 	}
 	if id.Account != nil {
-		e.account = id.Account.Name()
+		e.account, e.nameTag = id.Account.Name(), id.Account.NameTag()
 	}
 	if st := c.nc.TLS(); st != nil {
 		e.tlsVersion, e.cipher, e.certs = st.Version, st.CipherSuite, peerCerts(st)
@@ -219,6 +225,7 @@ func (e *closedConn) expand() (*sysapi.ConnInfo, string) {
 		Stalls: e.stalls, NumSubs: e.nsubs,
 		Name: e.name, Lang: e.lang, Version: e.version, TLSFirst: e.tlsFirst,
 		AuthorizedUser: e.user, Account: e.account, MQTTClient: e.mqtt,
+		JWT: e.jwt, IssuerKey: e.issuerKey, NameTag: e.nameTag, Tags: e.tags,
 		TLSPeerCerts: e.certs, SubsDetail: e.subs,
 	}
 	setAddr(info, e.addr)

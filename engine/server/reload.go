@@ -156,10 +156,11 @@ func (s *Server) commit(p *prepared) {
 	} else {
 		a.Inherit(s.auth.Load())
 		s.auth.Store(a)
-		for _, w := range append(warnings, s.accounts.Warnings()...) {
+		for _, w := range warnings {
 			s.log.Logf(engine.Warn, "RJ-S017", "%s", w)
 		}
 	}
+	s.warnAccounts()
 	s.confTime.Store(s.clk.Now().UnixNano())
 	s.updateInfo()
 }

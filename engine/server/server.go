@@ -108,7 +108,7 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	}
 	a.UseClock(s.clk)
 	s.auth.Store(a)
-	s.warnings = append(warnings, s.accounts.Warnings()...)
+	s.warnings = warnings
 	if s.log == nil {
 		if s.ownLog, err = NewLog(&o.Log, s.clk); err != nil {
 			return nil, err

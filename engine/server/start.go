@@ -80,11 +80,19 @@ func (s *Server) logHead(o *config.Options) {
 		s.log.Logf(engine.Warn, "RJ-S017", "%s", w)
 	}
 	s.warnings = nil
+	s.warnAccounts()
 	if o.File != "" {
 		info("Using configuration file: %s (%s)", o.File, o.Digest)
 	}
 	if s.log.Enabled(engine.Debug) {
 		s.log.Logf(engine.Debug, "", "Built with %s, %d processors, %s", runtime.Version(), runtime.GOMAXPROCS(0), runtime.GOOS+"/"+runtime.GOARCH)
+	}
+}
+
+// warnAccounts logs what an operator should know about the accounts of the configuration. Control.
+func (s *Server) warnAccounts() {
+	for _, w := range s.accounts.Warnings() {
+		s.log.Logf(engine.Warn, "RJ-S045", "%s", w)
 	}
 }
 
