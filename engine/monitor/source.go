@@ -24,6 +24,8 @@ type Source interface {
 	Accounts() *account.Registry
 	Registry() *link.Registry
 	Counters() link.Counters
+	// Panics is how many were contained: each a bug that cost one connection and not the process.
+	Panics() int64
 	// CacheStats sums the match caches of all loops.
 	CacheStats() interest.Stats
 	// Usage returns resident memory in bytes and CPU in percent of one core since the last sample.

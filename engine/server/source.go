@@ -34,6 +34,13 @@ func (v source) Counters() link.Counters {
 	return link.Counters{}
 }
 
+func (v source) Panics() int64 {
+	if e := v.s.linkEnv.Load(); e != nil {
+		return e.Group.Panics()
+	}
+	return 0
+}
+
 func (v source) OCSPCache() *sysapi.OCSPResponseCacheVarz { return v.s.ocspCacheVarz() }
 
 func (v source) Ready() (ok bool, reasons []string) { return v.s.Ready() }
