@@ -464,6 +464,7 @@ func TestOutboxScript(t *testing.T) {
 			buf := make([]byte, 300_000)
 			pace := rand.New(rand.NewSource(seed + 1))
 			read := func(n int) {
+				_ = nc.SetDeadline(time.Now().Add(testWait)) // from here: the whole script takes long under the race detector
 				k, err := nc.Read(buf[:n])
 				if err != nil {
 					t.Fatal(err)

@@ -202,6 +202,9 @@ func steadyPair(t testing.TB, version uint16) (server, client *tlsStage) {
 // TestTLSStageAllocations: the steady state costs only what crypto/tls itself allocates, a reader of 24
 // bytes for each time it looks for a record (one with data, one without).
 func TestTLSStageAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	server, client := steadyPair(t, tls.VersionTLS13)
 	plain := bytes.Repeat([]byte("x"), 4000)
 	dst := make([]byte, 0, 8000)
