@@ -63,6 +63,7 @@ func (s *Service) accountPageFunc(x string) page {
 			if err == nil && !show {
 				for _, c := range v.Conns {
 					c.AuthorizedUser, c.Account, c.NameTag, c.TLSPeerCerts = "", "", "", nil
+					c.JWT, c.IssuerKey, c.Tags = "", "", nil
 				}
 			}
 			return v, err

@@ -95,12 +95,12 @@ func (s *Service) describe(c *link.Conn, now time.Time) (sysapi.ClientInfo, *sys
 	var i sysapi.ConnInfo
 	c.Snapshot(&i, now, true)
 	if i.Account == "" {
-		i.Account = account.Global
+		i.Account, i.NameTag = account.Global, account.Global
 	}
 	return sysapi.ClientInfo{
 		Start: &i.Start, Host: i.IP, ID: i.Cid, Account: i.Account, User: i.AuthorizedUser, Name: i.Name, Lang: i.Lang,
-		Version: i.Version, RTT: time.Duration(i.RTTNanos), NameTag: i.NameTag, JWT: i.JWT, IssuerKey: i.IssuerKey, Tags: i.Tags, Kind: i.Kind, ClientType: i.Type,
-		MQTTClient: i.MQTTClient,
+		Version: i.Version, RTT: time.Duration(i.RTTNanos), NameTag: i.NameTag, Kind: i.Kind, ClientType: i.Type,
+		MQTTClient: i.MQTTClient, JWT: i.JWT, IssuerKey: i.IssuerKey, Tags: i.Tags,
 	}, &i
 }
 

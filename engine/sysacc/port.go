@@ -31,6 +31,8 @@ type Port struct {
 	// Kick closes a connection, LameDuck sends a client away; false when there is none with that id.
 	Kick, LameDuck func(cid uint64) bool
 	Seed           uint64
+	// Stepped: there are no goroutines, the owner calls Step (simulation).
+	Stepped bool
 }
 
 // Pages computes what monitoring shows; implemented by engine/monitor.

@@ -55,6 +55,7 @@ func New(p Port) *Service {
 	}
 	s.requests = newWorker(maxRequests, p.Router, p.Seed+1)
 	s.events = newWorker(maxEvents, p.Router, p.Seed+2)
+	s.events.drain = true
 	s.requests.trace, s.events.trace = s.tracePub, s.tracePub
 	return s
 }
@@ -65,8 +66,10 @@ func (s *Service) Start() error {
 		return nil
 	}
 	s.started = true
-	go s.requests.run(&s.ending, false)
-	go s.events.run(&s.ending, true)
+	if !s.p.Stepped {
+		go s.requests.run(&s.ending)
+		go s.events.run(&s.ending)
+	}
 	if err := s.Sync(); err != nil {
 		return err
 	}
@@ -142,8 +145,19 @@ func (s *Service) Stop() {
 	s.events.push(func(w *worker) { s.send(w, subj, "", s.serverInfo()) })
 	for _, w := range []*worker{s.requests, s.events} {
 		w.q.Close()
+		if s.p.Stepped {
+			w.step(&s.ending)
+			continue
+		}
 		<-w.done
 	}
+}
+
+// Step does what is queued, for a service that was made with Port.Stepped; false when there was nothing.
+// One goroutine at a time.
+func (s *Service) Step() bool {
+	requests := s.requests.step(&s.ending)
+	return s.events.step(&s.ending) || requests
 }
 
 // drop counts a request or event that found no room, and reports the first and every thousandth.

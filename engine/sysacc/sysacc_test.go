@@ -82,7 +82,9 @@ type bench struct {
 	asked atomic.Int32 // calls of Usage: statistics that were built
 }
 
-func newBench(t testing.TB) *bench {
+func newBench(t testing.TB) *bench { return newBenchPort(t, false) }
+
+func newBenchPort(t testing.TB, stepped bool) *bench {
 	o := &config.Options{ServerName: "n1", Host: "127.0.0.1", Accounts: []*config.Account{{Name: "A"}}}
 	config.Baseline(o)
 	reg, err := account.NewRegistry(o)
@@ -98,6 +100,7 @@ func newBench(t testing.TB) *bench {
 		Usage:    func() (int64, float64) { b.asked.Add(1); return 1, 2 },
 		Pages:    b.pages, Reload: func() error { return nil },
 		Kick: func(cid uint64) bool { return cid == 7 }, LameDuck: func(cid uint64) bool { return cid == 7 },
+		Stepped: stepped,
 	})
 	if err := b.Start(); err != nil {
 		t.Fatal(err)
@@ -312,6 +315,23 @@ func TestNoCircle(t *testing.T) {
 	b.idle()
 	if len(ch) != 0 || len(stats) != 0 {
 		t.Errorf("%d requests, %d events more", len(ch), len(stats))
+	}
+}
+
+// TestStep: without goroutines everything happens in Step.
+func TestStep(t *testing.T) {
+	b := newBenchPort(t, true)
+	ch, ends := b.watch(account.System, "r"), b.watch(account.System, "$SYS.SERVER.NID.SHUTDOWN")
+	if b.Step() {
+		t.Error("there was nothing to do")
+	}
+	b.publish(account.System, "$SYS.REQ.SERVER.PING.IDZ", "r", "")
+	if len(ch) != 0 || !b.Step() || len(ch) != 1 || b.Step() {
+		t.Errorf("%d answers", len(ch))
+	}
+	b.Stop()
+	if len(ends) != 1 {
+		t.Errorf("%d last events", len(ends))
 	}
 }
 

@@ -16,9 +16,12 @@ type worker struct {
 	done chan struct{}
 	busy atomic.Int32 // taken, not yet finished
 
+	drain bool // what is queued when the service ends is still run
+
 	router *dispatch.Router
 	trace  func(subject, reply string, header, payload []byte)
-	ctx    *dispatch.Ctx // owner: the goroutine
+	ctx    *dispatch.Ctx // owner: the goroutine, as of batch
+	batch  []func(*worker)
 }
 
 func newWorker(bound int, router *dispatch.Router, seed uint64) *worker {
@@ -35,27 +38,35 @@ func newWorker(bound int, router *dispatch.Router, seed uint64) *worker {
 // push queues fn; false when the queue is full or closed. Any goroutine; never waits.
 func (w *worker) push(fn func(*worker)) bool { return w.q.Push(fn) == queue.Pushed }
 
-// run works until the queue was closed and, if drain, is empty.
-func (w *worker) run(stopping *atomic.Bool, drain bool) {
+// step runs what is queued, or only takes it away when the service ends and !drain; false when there was
+// nothing. The worker's goroutine.
+func (w *worker) step(stopping *atomic.Bool) bool {
+	w.batch = w.q.Take(w.batch)
+	if len(w.batch) == 0 {
+		return false
+	}
+	w.busy.Store(int32(len(w.batch)))
+	for _, fn := range w.batch {
+		if w.drain || !stopping.Load() {
+			fn(w)
+		}
+		w.busy.Add(-1)
+	}
+	return true
+}
+
+// run steps until the queue was closed and is empty.
+func (w *worker) run(stopping *atomic.Bool) {
 	defer close(w.done)
-	var batch []func(*worker)
 	for {
-		ending := stopping.Load() // before the Take: what was queued until then is seen
-		batch = w.q.Take(batch)
-		if len(batch) == 0 {
-			if ending {
-				return
-			}
-			<-w.wake
+		ending := stopping.Load() // before the step: what was queued until then is seen
+		if w.step(stopping) {
 			continue
 		}
-		w.busy.Store(int32(len(batch)))
-		for _, fn := range batch {
-			if drain || !stopping.Load() {
-				fn(w)
-			}
-			w.busy.Add(-1)
+		if ending {
+			return
 		}
+		<-w.wake
 	}
 }
 
