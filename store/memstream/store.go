@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	segmentBytes   = 256 << 10
+	segmentBytes   = 248 << 10 // a little less than its frames hold, which do not fill up to the last byte
 	segmentRecords = 8192
 	frameSize      = 64 << 10
 	thinMin        = 32 // removed messages before copying pays
