@@ -247,6 +247,34 @@ func TestRenewAuto(t *testing.T) {
 	}
 }
 
+// TestRenewFromNothing: without a first staple the certificate goes out bare, and the CA is asked again.
+func TestRenewFromNothing(t *testing.T) {
+	ca := newAuthority(t, nil, "ca")
+	r := newRig(t, ca, nil)
+	ca.with(func(a *authority) { a.fail = true })
+	if err := r.Obtain(nil); err == nil {
+		t.Fatal("obtained")
+	}
+	r.Start()
+	if s := r.staple(t); s != nil {
+		t.Fatal("there is a staple")
+	}
+	r.waiting(t)
+	r.clk.Advance(2 * time.Minute)
+	if l := await(t, r.log.at, "line"); !strings.Contains(l, "RJ-O001") || !strings.HasSuffix(l, "trying again in 2m0s") {
+		t.Fatal(l)
+	}
+	ca.with(func(a *authority) { a.fail = false })
+	r.waiting(t)
+	r.clk.Advance(2 * time.Minute)
+	if l := await(t, r.log.at, "line"); !strings.Contains(l, "good") {
+		t.Fatal(l)
+	}
+	if s := r.staple(t); s == nil || s.Status != ocsp.Good {
+		t.Fatal("no staple")
+	}
+}
+
 func TestNext(t *testing.T) {
 	ca := newAuthority(t, nil, "ca")
 	r := newRig(t, ca, nil)

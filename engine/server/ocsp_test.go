@@ -227,6 +227,11 @@ func TestStapleReload(t *testing.T) {
 	if !strings.Contains(log.String(), "[WRN] Can't restart OCSP features: bad OCSP status update for certificate") {
 		t.Error("no warning")
 	}
+	// Verification is in force all the same: the client's CA cannot be asked.
+	reload(strings.Replace(otherBlock, "}", ", verify: true, ocsp_peer: true }", 1)+"ocsp { mode: always }", "")
+	if _, err := ca.connect(s); err == nil {
+		t.Error("a client of unknown status was accepted")
+	}
 }
 
 // TestStapleStart: the server does not start with a certificate that the mode forbids.
@@ -346,5 +351,36 @@ func TestOCSPPeer(t *testing.T) {
 		if b, err := os.ReadFile(filepath.Join(ca.dir, dir, "cache.json")); err != nil || !strings.Contains(string(b), word) {
 			t.Errorf("%s: %v %s", dir, err, b)
 		}
+	}
+}
+
+// TestOCSPWebsocket: the websocket listener staples and verifies by its own block.
+func TestOCSPWebsocket(t *testing.T) {
+	ca := newOCSPCA(t)
+	block := strings.Replace(peerBlock, "ocsp_peer: true", "ocsp_peer { verify: true, ca_timeout: 5 }", 1)
+	s, _ := testServer(t, ca.options(ocspTLS+"websocket { host: 127.0.0.1, port: -1\n"+block+"}\nocsp { mode: always }\nocsp_cache: false"))
+	upgrade := func() (string, error) {
+		c, err := tls.Dial("tcp", s.addrs.Load().ws.String(), ca.clientTLS())
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		if c.ConnectionState().OCSPResponse == nil {
+			t.Error("no staple")
+		}
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+		b := make([]byte, 12)
+		_, err = io.ReadFull(c, b)
+		return string(b), err
+	}
+	if got, err := upgrade(); got != "HTTP/1.1 101" {
+		t.Errorf("%q %v", got, err)
+	}
+	ca.set(3, xocsp.Revoked)
+	if got, err := upgrade(); err == nil {
+		t.Errorf("a revoked client got %q", got)
+	}
+	if s.ocspCacheVarz() != nil {
+		t.Error("a cache is shown")
 	}
 }
