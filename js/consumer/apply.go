@@ -155,6 +155,11 @@ func (s *State) applyRare(kind byte, a *args) bool {
 			return false
 		}
 		s.dropBelow(seq)
+	case cmdSkip:
+		if seq >= gone {
+			return false
+		}
+		s.skip(seq)
 	case cmdReset:
 		if seq == 0 || seq >= gone {
 			return false

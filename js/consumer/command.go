@@ -17,6 +17,7 @@ const (
 	cmdReset     = 11 // next
 	cmdPullBack  = 12 // last
 	cmdMoved     = 13 // dseq, sseq, ts: delivered without acknowledgement up to here
+	cmdSkip      = 14 // next: what is below can not be read
 )
 
 const (

@@ -273,6 +273,9 @@ func (s *State) dropBelow(first uint64) {
 	s.next = max(s.next, first)
 }
 
+// skip passes over what can not be read.
+func (s *State) skip(next uint64) { s.next = max(s.next, next) }
+
 // reset begins anew at next with consumer sequence 1.
 func (s *State) reset(next uint64) {
 	s.pending = newTable()

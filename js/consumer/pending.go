@@ -24,9 +24,10 @@ func (c *Consumer) Removed(now int64, seq uint64, subject []byte, limit bool) {
 		} else if c.counted && c.count > 0 && (subject == nil || c.Matches(subject)) {
 			c.count--
 		}
-		return
-	case c.forget(seq, limit):
-		c.enc.drop(seq)
+	case limit:
+		c.forget(seq, reasonLimits)
+	default:
+		c.forget(seq, reasonDeleted)
 	}
 }
 
@@ -36,22 +37,23 @@ const (
 	reasonLimits  = "Message deleted by stream limits"
 )
 
-// forget drops what is known of a message that is no longer there.
-func (c *Consumer) forget(seq uint64, limit bool) bool {
+// forget drops what is known of a message that is no longer there; a reason is advised if it was pending. False:
+// nothing was known.
+func (c *Consumer) forget(seq uint64, reason string) bool {
 	if id, ok := c.st.pending.find(seq); ok {
 		e := c.st.pending.at(id)
-		reason := reasonDeleted
-		if limit {
-			reason = reasonLimits
+		if reason != "" {
+			c.advise(&Advice{Kind: AdviseTerm, StreamSeq: seq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries), Reason: []byte(reason)})
 		}
-		c.advise(&Advice{Kind: AdviseTerm, StreamSeq: seq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries), Reason: []byte(reason)})
 		c.sched.remove(&c.st.pending, id)
-		return c.st.drop(seq)
-	}
-	if _, ok := c.st.inList(seq); ok && c.counted && c.count > 0 {
+	} else if _, ok := c.st.inList(seq); ok && c.counted && c.count > 0 {
 		c.count--
 	}
-	return c.st.drop(seq)
+	if !c.st.drop(seq) {
+		return false
+	}
+	c.enc.drop(seq)
+	return true
 }
 
 // Purged tells that many messages may have left the stream. Call Pump afterwards.
@@ -61,14 +63,14 @@ func (c *Consumer) Purged(now int64) {
 	var r store.Rec
 	for id := c.st.pending.head; id != nilID; {
 		seq, next := c.st.pending.at(id).sseq, c.st.pending.at(id).next
-		if c.env.Log.Load(seq, &r) == store.None && c.forget(seq, true) {
-			c.enc.drop(seq)
+		if c.env.Log.Load(seq, &r) == store.None {
+			c.forget(seq, "")
 		}
 		id = next
 	}
 	for i := len(c.st.list) - 1; i >= c.st.listPos; i-- {
-		if seq := c.st.list[i]; seq&gone == 0 && c.env.Log.Load(seq, &r) == store.None && c.st.drop(seq) {
-			c.enc.drop(seq)
+		if seq := c.st.list[i]; seq&gone == 0 && c.env.Log.Load(seq, &r) == store.None {
+			c.forget(seq, "")
 		}
 	}
 	c.scan = max(c.scan, c.st.next)

@@ -81,9 +81,9 @@ func (c *Consumer) fetch(now int64) (f found, id int32) {
 			return later, nilID
 		case store.Damaged:
 			c.advise(&Advice{Kind: AdviseDamaged, StreamSeq: e.sseq})
-			c.dropOne(e.sseq, false)
+			c.forget(e.sseq, reasonLimits)
 		default:
-			c.dropOne(e.sseq, false)
+			c.forget(e.sseq, reasonLimits)
 		}
 	}
 	if c.full() {
@@ -100,12 +100,6 @@ func (c *Consumer) full() bool {
 	return c.cfg.MaxAckPending > 0 && c.st.policy != jsapi.AckNone && c.st.pending.n >= c.cfg.MaxAckPending
 }
 
-func (c *Consumer) dropOne(seq uint64, limit bool) {
-	if c.forget(seq, limit) {
-		c.enc.drop(seq)
-	}
-}
-
 // fetchListed loads from the list of last sequences per subject.
 func (c *Consumer) fetchListed() found {
 	for c.st.listPos < len(c.st.list) {
@@ -118,9 +112,9 @@ func (c *Consumer) fetchListed() found {
 			return later
 		case store.Damaged:
 			c.advise(&Advice{Kind: AdviseDamaged, StreamSeq: seq})
-			c.dropOne(seq, false)
+			c.forget(seq, "")
 		default:
-			c.dropOne(seq, false)
+			c.forget(seq, "")
 		}
 	}
 	return nothing
@@ -142,8 +136,9 @@ func (c *Consumer) fetchNew(now int64) found {
 		case store.Damaged:
 			seq := max(c.rec.Seq, c.scan)
 			c.advise(&Advice{Kind: AdviseDamaged, StreamSeq: seq})
-			c.scan = seq + 1
-			c.counted = false
+			c.st.skip(seq + 1)
+			c.enc.op(cmdSkip, seq+1)
+			c.scan, c.counted = seq+1, false
 		default:
 			var ls store.State
 			c.env.Log.State(&ls)
