@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"maps"
 	"math"
 	"net"
 	"runtime"
@@ -44,7 +45,7 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 		Subscriptions: s.indexStats("").Subscriptions,
 		HTTPReqStats:  s.requestCounts(),
 		ConfigDigest:  o.Digest, ConfigLoadTime: src.ConfigTime().UTC(),
-		Tags: o.ServerTags, Metadata: o.Metadata, FeatureFlags: o.FeatureFlags,
+		Tags: o.ServerTags, Metadata: o.Metadata, FeatureFlags: featureFlags(o.FeatureFlags),
 		SlowConsumerStats: KindStats(&c.SlowByKind), StaleStats: KindStats(&c.StaleByKind),
 		DiskIOWait: &sysapi.DiskIOWaitStats{},
 	}
@@ -54,7 +55,9 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 	if a := src.Accounts().System(); a != nil {
 		v.SystemAccount = a.Name()
 	}
-	v.ConnectURLs, v.WSConnectURLs = src.ConnectURLs()
+	if o.Cluster != nil { // as in INFO: a server by itself names nobody to connect to
+		v.ConnectURLs, v.WSConnectURLs = src.ConnectURLs()
+	}
 	v.OCSPCache = src.OCSPCache()
 	if t := o.TLS; t != nil {
 		v.TLSRequired = !o.AllowNonTLS
@@ -75,6 +78,13 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 		v.Websocket = websocketVarz(w, boundPort(listeners["websocket"], w.Port))
 	}
 	return v, nil
+}
+
+// featureFlags shows the known flags (reference/config.md, section 2) as configured or by default.
+func featureFlags(set map[string]bool) map[string]bool {
+	all := map[string]bool{"js_ack_fc_v2": false, "js_api_reply_v2": false, "js_raft_delete_range": true, "js_snapshot_sources": false}
+	maps.Copy(all, set)
+	return all
 }
 
 // defaultTLSTimeout is shown also without TLS, in seconds (reference/limits_and_defaults.md).

@@ -254,7 +254,8 @@ func (v *Verifier) query(subject string, leaf, issuer *x509.Certificate, urls []
 	raw, err := v.fetch(leaf, issuer, urls)
 	if err != nil {
 		return nil, &askError{reason: "Failed OCSP response fetch", unreachable: true,
-			err: fmt.Errorf("Attempt to obtain OCSP response from CA responder for [%s] failed: exhausted OCSP responders: %w", subject, err)} //lint:ignore ST1005 a log line of nats-server
+			//lint:ignore ST1005 a log line of nats-server
+			err: fmt.Errorf("Attempt to obtain OCSP response from CA responder for [%s] failed: exhausted OCSP responders: %w", subject, err)}
 	}
 	r, err := parse(raw, leaf, issuer)
 	if errors.Is(err, errNotDelegated) {
@@ -263,11 +264,13 @@ func (v *Verifier) query(subject string, leaf, issuer *x509.Certificate, urls []
 	}
 	if err != nil {
 		return nil, &askError{reason: "Failed OCSP response parse",
-			err: fmt.Errorf("Could not parse OCSP CA response for [%s]: %w", subject, err)} //lint:ignore ST1005 a log line of nats-server
+			//lint:ignore ST1005 a log line of nats-server
+			err: fmt.Errorf("Could not parse OCSP CA response for [%s]: %w", subject, err)}
 	}
 	if err := v.inForce(r); err != nil {
 		return nil, &askError{reason: "OCSP response not in effectivity window",
-			err: fmt.Errorf("New OCSP CA response obtained for [%s] but not current: %w", subject, err)} //lint:ignore ST1005 a log line of nats-server
+			//lint:ignore ST1005 a log line of nats-server
+			err: fmt.Errorf("New OCSP CA response obtained for [%s] but not current: %w", subject, err)}
 	}
 	return r, nil
 }

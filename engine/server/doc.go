@@ -5,6 +5,7 @@
 //
 //  1. identity: server key, curve key, name, start-up log lines;
 //  2. accounts, authenticator, router, event loops, connection services;
+//     Before the loops, the staples of server certificates (ocsp.go): without one that is demanded there is no start;
 //  3. monitoring and profiling listeners;
 //  4. client and websocket listeners are bound, then all start to accept at once;
 //  5. pid file, ports file, "Server is ready".
