@@ -155,7 +155,7 @@ func (k *userCheck) decode() *refusal {
 
 func (k *userCheck) needsProxy() *refusal {
 	if k.user.ProxyRequired && k.at.proxyKey == "" {
-		return &refusal{why: "proxy required", reason: netio.ReasonProxyRequired}
+		return &refusal{why: "proxy connection required", reason: netio.ReasonProxyRequired}
 	}
 	return nil
 }
@@ -235,7 +235,7 @@ func (k *userCheck) applyScope() *refusal {
 		return refuse("user JWT has permissions that are not valid: %v", err)
 	}
 	if k.limits.ProxyRequired && k.at.proxyKey == "" {
-		return &refusal{why: "proxy required", reason: netio.ReasonProxyRequired}
+		return &refusal{why: "proxy connection required", reason: netio.ReasonProxyRequired}
 	}
 	return nil
 }

@@ -189,12 +189,12 @@ func TestUserChecks(t *testing.T) {
 			r.opts.DefaultSentinel = r.userJWT(r.account, func(u *jwt.UserClaims) { u.BearerToken = true })
 		}, request: func(_ *realm, q *Request) { q.Connect = wire.Connect{JWT: "garbage"} }, want: "ok"},
 		// 2 proxy
-		{name: "proxy required", user: func(_ *realm, u *jwt.UserClaims) { u.ProxyRequired = true }, want: "proxy required", reason: netio.ReasonProxyRequired},
+		{name: "proxy required", user: func(_ *realm, u *jwt.UserClaims) { u.ProxyRequired = true }, want: "proxy connection required", reason: netio.ReasonProxyRequired},
 		{name: "proxy required by the scope", by: scoped, account: func(r *realm, a *jwt.AccountClaims) {
 			s := jwt.NewUserScope()
 			s.Key, s.Template.ProxyRequired = r.scoped.public, true
 			a.SigningKeys.AddScopedSigner(s)
-		}, want: "proxy required", reason: netio.ReasonProxyRequired},
+		}, want: "proxy connection required", reason: netio.ReasonProxyRequired},
 		// 3 validity
 		{name: "expires later", user: func(r *realm, u *jwt.UserClaims) { u.Expires = r.clk.Now().Unix() + 2 }, want: "ok"},
 		{name: "expired", user: func(r *realm, u *jwt.UserClaims) { u.Expires = r.clk.Now().Unix() }, want: "user JWT has expired"},

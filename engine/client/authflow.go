@@ -112,6 +112,12 @@ func (p *Client) deny(r auth.Result) error {
 	if r.Reason == netio.ReasonUnknown {
 		r.Reason = netio.ReasonAuthFailure
 	}
+	switch r.Reason {
+	case netio.ReasonProxyRequired:
+		p.Logf(engine.Debug, "", "proxy connection required")
+	case netio.ReasonProxyNotTrusted:
+		p.Logf(engine.Debug, "", "proxy is not trusted")
+	}
 	p.showTried()
 	p.Logf(engine.Error, "RJ-C007", "%s", r.Log)
 	p.svc.env.Events.AuthFailed(&p.Conn, r.Reason)
