@@ -269,3 +269,67 @@ func FuzzMeta(f *testing.F) {
 		}
 	})
 }
+
+// TestFullDisk fills the disk, purges with the help of the reserve, and goes on.
+func TestFullDisk(t *testing.T) {
+	mem := vfs.NewMem()
+	c := open(t, mem)
+	if err := errors.Join(c.HoldReserve(8000), c.HoldReserve(8000)); err != nil {
+		t.Fatal(err)
+	}
+	dir := c.StreamDir("A", "S")
+	_ = c.Create(dir, &Meta{Kind: Stream, Name: "S"})
+	run := func(fn func()) { fn() }
+	var failed error
+	o := stream.Options{
+		Env: &stream.Env{FS: mem, Go: run, Read: run, Wake: func(*stream.Store) {}}, SegmentBytes: 10_000, FlushBytes: 1000,
+		OnFailure: func(err error) { failed = err },
+	}
+	s, _, err := stream.Open(o, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem.SetLimit(60_000)
+	seq := uint64(0)
+	for failed == nil && seq < 1000 {
+		seq++
+		if err := s.Append(&store.Rec{Seq: seq, Subject: []byte("a"), Payload: make([]byte, 200)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !stream.IsNoSpace(failed) {
+		t.Fatalf("%v after %d", failed, seq)
+	}
+	// Something else takes what is left.
+	hog, _ := mem.Create("/hog")
+	free, _, _ := mem.Space("/")
+	if err := hog.Preallocate(int64(free), false); err != nil {
+		t.Fatal(err)
+	}
+	s.Purge(&store.Purge{}, nil)
+	done := false
+	s.Checkpoint(seq, nil, func(err error) { done = err == nil })
+	s.WriteRetry()
+	if s.Poll(); done {
+		t.Fatal("no space, but a state was written")
+	}
+	if ok, err := c.ReleaseReserve(); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	s.WriteRetry()
+	if s.Poll(); !done || failed != nil {
+		t.Fatalf("not recovered: %v", failed)
+	}
+	if err := c.HoldReserve(8000); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		seq++
+		if err := s.Append(&store.Rec{Seq: seq, Subject: []byte("a"), Payload: make([]byte, 200)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if failed != nil {
+		t.Fatal(failed)
+	}
+}

@@ -1,6 +1,7 @@
 package msgtab
 
 import (
+	"ramjet/store"
 	"ramjet/store/seqset"
 	"ramjet/store/subjidx"
 )
@@ -21,6 +22,15 @@ func (t *Table) Restore(first, last uint64, lastTime int64, dels, lost *seqset.S
 
 // AddSegment adds a segment at the end.
 func (t *Table) AddSegment(s *Segment) { t.segs = append(t.segs, s) }
+
+// Find returns where the record of a live message is; false if it is in no index.
+func (t *Table) Find(seq uint64) (s *Segment, i int, ok bool) {
+	if !t.live(seq) {
+		return nil, 0, false
+	}
+	p, a := t.position(seq, true)
+	return p.seg, p.i, a == store.Hit
+}
 
 // Intact reports whether every record from first to last, of which there are n, is live.
 func (t *Table) Intact(first, last uint64, n int) bool {

@@ -13,8 +13,15 @@ import (
 // thinMin returns how many messages must be gone before a rewrite pays.
 func (s *Store) thinMin() int { return min(max(s.o.SegmentBytes>>15, 8), 64) }
 
-// Thinned rewrites a sealed segment of which half is gone, with small neighbours.
+// Thinned rewrites a sealed segment of which half is gone, with small neighbours. An empty tail that takes space is given up.
 func (h *host) Thinned(seg *msgtab.Segment) {
+	if !seg.Sealed {
+		if s := (*Store)(h); seg.Live == 0 && (s.failed != nil || int(seg.End) >= s.o.FlushBytes) {
+			s.Discard(seg)
+			s.forget(seg)
+		}
+		return
+	}
 	if gone := seg.N - seg.Live; gone < (*Store)(h).thinMin() || gone < seg.Live {
 		return
 	}
@@ -35,7 +42,7 @@ func (s *Store) compactErased() {
 // movable reports whether a segment can be rewritten.
 func movable(o *msgtab.Segment) bool {
 	f := hostOf(o)
-	return o.Sealed && f.sealed && !f.damaged && !f.gone && o.Live > 0
+	return o.Sealed && f.sealed && !f.damaged && !f.gone.Load() && o.Live > 0
 }
 
 // compact starts to rewrite seg. Owner.

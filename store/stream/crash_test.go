@@ -503,3 +503,110 @@ func FuzzFiles(f *testing.F) {
 		_, _ = parseState(b, &crypt.Codec{})
 	})
 }
+
+// TestReadErrors: what cannot be read is Damaged, says so, and is read again by the next Open.
+func TestReadErrors(t *testing.T) {
+	for _, op := range []vfs.Op{vfs.OpRead, vfs.OpMap, vfs.OpOpen} {
+		mem := vfs.NewMem()
+		var fault vfs.Fault
+		o := tiny(inline(vfs.Intercept(mem, fault.Hook), 5))
+		o.IndexBytes = 1 << 20
+		if op == vfs.OpRead { // plain files are mapped
+			o.Codec = codecFor(t, crypt.NoCipher, o.Env)
+		}
+		said := 0
+		o.OnDamage = func(Damage) { said++ }
+		s, _ := mustOpen(t, o)
+		for q := uint64(1); q <= 60; q++ {
+			if err := s.Append(&store.Rec{Seq: q, Time: int64(q), Subject: []byte("a"), Payload: make([]byte, 50)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := checkpoint(s, 60, ""); err != nil {
+			t.Fatal(err)
+		}
+		s.TrimCache()
+		fault.Add(vfs.FaultRule{Op: op, Path: ".seg", Err: syscall.EIO})
+		var r store.Rec
+		a := s.Load(3, &r)
+		for k := 0; a == store.Pending && k < 5; k++ {
+			a = s.Load(3, &r)
+		}
+		var st store.State
+		s.State(&st)
+		if a != store.Damaged || said == 0 || st.LostMsgs == 0 || st.LostBytes == 0 || st.Msgs != 60 || r.Seq != 3 {
+			t.Fatalf("%s: %v, %d reports, %+v", op, a, said, st)
+		}
+		if a := s.Load(60, &r); a != store.Hit {
+			t.Fatalf("%s: the tail is in memory, got %v", op, a)
+		}
+		if err := checkpoint(s, 61, ""); err != nil {
+			t.Fatal(err)
+		}
+		s.Close(func(error) {})
+		fault.Clear()
+		s, _, err := Open(o, "/s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.State(&st)
+		a = s.Load(3, &r)
+		for k := 0; a == store.Pending && k < 5; k++ {
+			a = s.Load(3, &r)
+		}
+		if a != store.Hit || st.LostMsgs != 0 || st.LostBytes != 0 {
+			t.Fatalf("%s: reopened: %v %+v", op, a, st)
+		}
+	}
+}
+
+// TestMissingSegment removes one file: its messages are lost, everything else is there.
+func TestMissingSegment(t *testing.T) {
+	mem := vfs.NewMem()
+	o := tiny(inline(mem, 5))
+	s, _ := mustOpen(t, o)
+	for q := uint64(1); q <= 80; q++ {
+		if err := s.Append(&store.Rec{Seq: q, Time: int64(q), Subject: fmt.Appendf(nil, "a.%d", q%4), Payload: make([]byte, 50)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := checkpoint(s, 80, ""); err != nil {
+		t.Fatal(err)
+	}
+	gone := s.Segments()[1]
+	if err := mem.Remove(segName("/s", gone.ID)); err != nil {
+		t.Fatal(err)
+	}
+	var said []Damage
+	o.OnDamage = func(d Damage) { said = append(said, d) }
+	s, _, err := Open(o, "/s")
+	if err != nil || len(said) == 0 {
+		t.Fatalf("%v %v", err, said)
+	}
+	var st store.State
+	s.State(&st)
+	if st.Msgs != 80 || st.LostMsgs != uint64(gone.N) || st.LostBytes == 0 || st.LastSeq != 80 {
+		t.Fatalf("%+v", st)
+	}
+	f := &store.Filter{Patterns: []string{"a.1"}}
+	var r store.Rec
+	hits, damaged := 0, 0
+	for from := uint64(1); from <= 80; {
+		switch a := s.Next(f, from, &r); a {
+		case store.Hit:
+			hits++
+			from = r.Seq + 1
+		case store.Damaged:
+			damaged++
+			from = r.Seq + 1
+		case store.None:
+			from = 81
+		}
+	}
+	if damaged != gone.N || hits != 20-(gone.N+2)/4 && hits != 20-gone.N/4 && hits != 20-(gone.N+3)/4 {
+		t.Fatalf("%d hits, %d damaged of %d", hits, damaged, gone.N)
+	}
+	if n := s.Purge(&store.Purge{}, nil); n != 80 {
+		t.Fatalf("purged %d", n)
+	}
+}

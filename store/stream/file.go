@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -127,10 +128,10 @@ type file struct {
 	id      uint64
 	name    string
 	encoded bool
-	queued  uint32 // bytes handed to the writer
-	done    uint32 // bytes written
-	sealed  bool   // the footer was written
-	gone    bool   // not in the table any more
+	queued  uint32      // bytes handed to the writer
+	done    uint32      // bytes written
+	sealed  bool        // the footer was written
+	gone    atomic.Bool // not in the table any more; set by the owner, the writer then skips what it has for it
 	busy    map[uint32]bool
 	loading bool // the index is being read
 	map_    vfs.Mapping

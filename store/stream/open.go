@@ -112,8 +112,9 @@ func (s *Store) restore(st *state, ids []uint64) error {
 	}
 	s.reencode()
 	s.Holes(func(lo, hi uint64) { s.damage(s.dir, lo, hi, "no segment has these messages") })
-	if st.lostBytes > 0 || st.bytes > s.Bytes() {
-		s.SetLost(max(st.lostBytes, st.bytes-min(st.bytes, s.Bytes())))
+	s.recheck()
+	if s.Lost().Len() > 0 && (st.lostBytes > s.LostBytes() || st.bytes > s.Bytes()) {
+		s.SetLost(max(st.lostBytes, s.LostBytes()+st.bytes-min(st.bytes, s.Bytes())))
 	}
 	for _, id := range ids {
 		if !known[id] {
@@ -121,6 +122,27 @@ func (s *Store) restore(st *state, ids []uint64) error {
 		}
 	}
 	return nil
+}
+
+// recheck reads again what could not be read when the state was written: the disk may be well again.
+func (s *Store) recheck() {
+	var seqs []uint64
+	s.Lost().All(func(q uint64) bool { seqs = append(seqs, q); return true })
+	for _, q := range seqs {
+		seg, i, ok := s.Find(q)
+		if !ok {
+			if !s.Live(q) {
+				s.Lost().Remove(q)
+			}
+			continue
+		}
+		s.Lost().Remove(q)
+		if _, ok := (*host)(s).Time(seg, i); !ok {
+			s.MarkLost(seg, i)
+			hostOf(seg).damaged = true
+			s.damage(hostOf(seg).name, q, q, "record does not verify")
+		}
+	}
 }
 
 // reencode closes a tail that is stored otherwise than new messages shall be, and has plain segments of a stream that is encrypted

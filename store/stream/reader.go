@@ -39,11 +39,17 @@ func (s *Store) scanFile(h vfs.File, id uint64, end uint32) (*collector, error) 
 	if err != nil {
 		return nil, err
 	}
-	b, err := readAll(h, 0, int(size))
-	if err != nil && len(b) == 0 {
+	b, err := readAll(h, 0, int(min(size, headerLen)))
+	head, ok := parseHeader(b)
+	if err == nil && ok && !head.encoded && end > 0 {
+		size = min(size, headerLen+int64(end)) // the rest was allocated and not used
+	}
+	if err == nil {
+		b, err = readAll(h, 0, int(size))
+	}
+	if err != nil {
 		return nil, err
 	}
-	head, ok := parseHeader(b)
 	if ok && (head.id != id || head.salt != s.Salt()) {
 		return nil, ErrCorrupt
 	}
@@ -207,7 +213,7 @@ func (h *host) Cold(seg *msgtab.Segment, i int) {
 					f.extra = append(f.extra, mapped{fresh, freshFile})
 				}
 			}
-			if f.gone {
+			if f.gone.Load() {
 				s.unmap(f)
 				return
 			}

@@ -31,7 +31,7 @@ func (s *Store) Scrub(done func(bad int)) int64 {
 		s.post(func() {
 			f.readers--
 			n := 0
-			if !f.gone {
+			if !f.gone.Load() {
 				n = s.scrubbed(seg, bad, reason)
 			}
 			done(n)

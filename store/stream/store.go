@@ -216,11 +216,6 @@ func (h *host) Tail(seg *msgtab.Segment, seq uint64, n int) *msgtab.Segment {
 	s := (*Store)(h)
 	if seg != nil {
 		f := hostOf(seg)
-		if seg.N > 0 && seg.Live == 0 && int(seg.End) >= s.o.FlushBytes {
-			s.Discard(seg) // nothing in it is needed: its space is freed instead of growing it
-			s.forget(seg)
-			return h.Tail(nil, seq, n)
-		}
 		if seg.N == 0 || (int64(seg.End)+int64(n) <= f.size && seg.N < segmentRecords && seg.Ix.Fits(seq)) {
 			return seg
 		}
@@ -266,7 +261,7 @@ func (h *host) Index(seg *msgtab.Segment, now bool) bool {
 			got := s.loadIndex(f)
 			s.post(func() {
 				f.loading = false
-				if seg.Ix == nil && !f.gone {
+				if seg.Ix == nil && !f.gone.Load() {
 					s.installIndex(seg, got)
 				}
 			})
@@ -286,7 +281,7 @@ func (h *host) Drop(seg *msgtab.Segment) { (*Store)(h).forget(seg) }
 
 func (s *Store) forget(seg *msgtab.Segment) {
 	f := hostOf(seg)
-	f.gone = true
+	f.gone.Store(true)
 	s.unwritten -= int(seg.End - f.queued)
 	s.dropped = append(s.dropped, f.id)
 	s.hot = slices.DeleteFunc(s.hot, func(h hotFrame) bool {

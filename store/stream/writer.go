@@ -177,6 +177,10 @@ func (s *Store) handle(f *file, first uint64) error {
 
 // write appends bytes [off, off+n) of a segment. Writer.
 func (s *Store) write(seg *msgtab.Segment, f *file, first uint64, off, n uint32, bufs [][]byte) error {
+	if f.gone.Load() {
+		s.post(func() { s.written(seg, f, off, n, nil) })
+		return nil
+	}
 	if err := s.handle(f, first); err != nil {
 		return err
 	}
@@ -219,7 +223,7 @@ func (s *Store) written(seg *msgtab.Segment, f *file, off, n uint32, chunks []ch
 	s.stats.WrittenBytes += uint64(n)
 	f.done = off + n
 	f.chunks = append(f.chunks, chunks...)
-	if !f.gone {
+	if !f.gone.Load() {
 		s.cool(seg)
 	}
 }
@@ -295,6 +299,9 @@ func (s *Store) seal(seg *msgtab.Segment) {
 	s.enqueue(func() error {
 		d := describe(sum, ix, ids, keys)
 		sum.chunks = nil
+		if f.gone.Load() {
+			return nil
+		}
 		if err := s.handle(f, sum.first); err != nil {
 			return err
 		}
