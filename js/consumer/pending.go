@@ -1,6 +1,11 @@
 package consumer
 
-import "ramjet/store"
+import (
+	"maps"
+	"slices"
+
+	"ramjet/store"
+)
 
 // NumPending returns the messages that pass the filter and are still to be delivered for the first time. It is counted
 // once from the index of the stream and then kept by differences.
@@ -67,6 +72,11 @@ func (c *Consumer) Purged(now int64) {
 			c.forget(seq, "")
 		}
 		id = next
+	}
+	for _, seq := range slices.Sorted(maps.Keys(c.st.exhausted)) {
+		if c.env.Log.Load(seq, &r) == store.None {
+			c.forget(seq, "")
+		}
 	}
 	for i := len(c.st.list) - 1; i >= c.st.listPos; i-- {
 		if seq := c.st.list[i]; seq&gone == 0 && c.env.Log.Load(seq, &r) == store.None {
