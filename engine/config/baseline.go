@@ -44,7 +44,6 @@ func Baseline(o *Options) {
 	orElse(&o.Host, DefaultHost)
 	orElse(&o.Port, DefaultPort)
 	orElse(&o.HTTPHost, o.Host)
-	orElse(&o.HTTPBasePath, "/")
 	orElse(&o.MaxConn, DefaultMaxConn)
 	orElse(&o.MaxControlLine, DefaultMaxControlLine)
 	orElse(&o.MaxPayload, DefaultMaxPayload)

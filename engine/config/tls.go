@@ -16,7 +16,7 @@ func BuildTLS(t *TLSOptions, trust bool) (*tls.Config, error) {
 		MinVersion:         max(t.MinVersion, tls.VersionTLS12),
 		CipherSuites:       t.CipherSuites,
 		CurvePreferences:   t.Curves,
-		InsecureSkipVerify: t.Insecure, //nolint:gosec // asked for by the operator
+		InsecureSkipVerify: t.Insecure, // asked for by the operator
 	}
 	if len(c.CurvePreferences) == 0 {
 		c.CurvePreferences = slices.Clone(curves)

@@ -24,8 +24,6 @@ type pingState struct {
 	max      uint8
 	// always: kinds whose PING is not skipped while data arrives
 	always bool
-	// quiet: no PING before the peer may get one (until the first PONG was sent or 2 s passed)
-	quiet bool
 }
 
 var pingLine = []byte("PING\r\n")

@@ -16,7 +16,8 @@ type params struct {
 
 func (q *params) fail(kind, name string, err error) {
 	if q.err == nil {
-		q.err = fmt.Errorf("Error decoding %s for '%s': %v", kind, name, err) //nolint:staticcheck // text of the reference
+		//lint:ignore ST1005 text of the reference
+		q.err = fmt.Errorf("Error decoding %s for '%s': %v", kind, name, err)
 	}
 }
 

@@ -73,7 +73,6 @@ type Server struct {
 	// Owner: control goroutine.
 	listeners map[string]*netio.Listener
 	profile   *profiler
-	baseProf  int
 	warnings  []string // of the authenticator, to be logged at start
 
 	stopOnce sync.Once
