@@ -180,3 +180,16 @@ func (t *Table) mustTime(seg *Segment, i int) (int64, bool) {
 	}
 	return t.host.Time(seg, i)
 }
+
+// Due calls fn, in any order, for each message whose own TTL is over at now until fn returns false. fn must not change the stream.
+func (t *Table) Due(now int64, fn func(seq uint64) bool) { t.due(0, now, fn) }
+
+func (t *Table) due(i int, now int64, fn func(seq uint64) bool) bool {
+	if i >= len(t.ttl) || t.ttl[i].At > now {
+		return true
+	}
+	if t.live(t.ttl[i].Seq) && !fn(t.ttl[i].Seq) {
+		return false
+	}
+	return t.due(2*i+1, now, fn) && t.due(2*i+2, now, fn)
+}

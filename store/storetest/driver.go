@@ -28,6 +28,8 @@ type Store interface {
 	Deleted(fn func(from, to uint64) bool)
 	OldestExpired(now, maxAge int64) (seq uint64, at int64, a store.Avail)
 	Expire(now int64, fn func(seq uint64) bool) int
+	NextExpiry() (at int64, ok bool)
+	Due(now int64, fn func(seq uint64) bool)
 	Check() error
 }
 
@@ -457,11 +459,22 @@ func (d *Driver) queryExpiry() error {
 	}
 	// A glance at what is due, without taking it.
 	at := d.Now + int64(d.R.Intn(4))*1e9
-	var due uint64
+	var due, next int64
 	for _, m := range d.O.Msgs {
 		if m.TTL > 0 && m.Time+m.TTL*1e9 <= at {
 			due++
 		}
+		if end := m.Time + m.TTL*1e9; m.TTL > 0 && (next == 0 || end < next) {
+			next = end
+		}
+	}
+	if got, ok := d.S.NextExpiry(); ok != (next != 0) || (ok && got != next) {
+		return fmt.Errorf("NextExpiry = %d %v, want %d", got, ok, next)
+	}
+	found := map[uint64]bool{}
+	d.S.Due(at, func(q uint64) bool { found[q] = d.O.Has(q); return true })
+	if int64(len(found)) != due {
+		return fmt.Errorf("Due(%d) has %d, want %d", at, len(found), due)
 	}
 	var took uint64
 	d.S.Expire(at, func(q uint64) bool { took = q; return false })

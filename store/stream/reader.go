@@ -336,13 +336,23 @@ type mapped struct {
 	f vfs.File
 }
 
-// unmap gives up the mappings of a file that nobody reads. Owner; the work is a reader's.
+// unmap gives up the mappings of a file that nobody reads. Owner.
 func (s *Store) unmap(f *file) {
 	if f.readers > 0 || f.map_ == nil {
 		return
 	}
-	all := append(f.extra, mapped{f.map_, f.mapFile})
+	s.graves = append(append(s.graves, f.extra...), mapped{f.map_, f.mapFile})
 	f.map_, f.mapFile, f.extra = nil, nil, nil
+}
+
+// bury has a reader undo the mappings that were given up before the last call: a caller that holds on to a message a little longer than
+// it may must not bring the process down.
+func (s *Store) bury() {
+	all := s.buried
+	s.buried, s.graves = s.graves, nil
+	if len(all) == 0 {
+		return
+	}
 	s.env.Read(func() {
 		for _, x := range all {
 			_ = x.m.Unmap()

@@ -33,6 +33,8 @@ type Store struct {
 	compacting bool
 	scrubID    uint64
 	stats      Stats
+	graves     []mapped // mappings that were given up
+	buried     []mapped // and those before, to be undone
 	retry      clock.Timer
 
 	q struct { // leaf lock between owner, writer and readers
@@ -193,6 +195,8 @@ func (s *Store) Close(done func(error)) {
 		maps = append(maps, hostOf(seg))
 	}
 	s.TrimCache()
+	s.bury()
+	s.bury()
 	s.enqueue(func() error {
 		var first error
 		for _, f := range maps {

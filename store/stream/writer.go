@@ -250,6 +250,9 @@ func (s *Store) keep(h hotFrame) {
 
 // trim drops the oldest frames beyond the budget. Not while the caller may hold a message of before.
 func (s *Store) trim() {
+	if len(s.graves)+len(s.buried) > 0 {
+		s.bury()
+	}
 	for s.hotBytes > s.o.CacheBytes && len(s.hot) > 1 {
 		s.dropOldest()
 	}
