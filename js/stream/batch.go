@@ -367,21 +367,20 @@ func (f *Front) publishFast(p *publish) {
 		f.endFast(b, reply, p.out)
 		return
 	}
-	if r.op == fastStart {
-		p.out.fastAck(reply, 0, b.every)
-	}
 	p.fast, p.fastSeq = b, r.seq
-	b.inFlight++
 	err := f.decide(p)
-	switch {
-	case err == nil:
-		f.accept(p)
-	case r.seq == 1 && b.gapFail:
-		b.inFlight--
+	if err != nil && r.seq == 1 && b.gapFail {
 		f.closeFast(b)
 		f.refuse(reply, err, p.out)
 		return
-	default:
+	}
+	if r.op == fastStart {
+		p.out.fastAck(reply, 0, b.every)
+	}
+	b.inFlight++
+	if err == nil {
+		f.accept(p)
+	} else {
 		b.inFlight--
 		p.out.fastErr(reply, r.seq, err)
 	}

@@ -161,8 +161,11 @@ func checkAges(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		if x.MaxWindow > 0 {
 			cfg.DuplicateWindow = min(cfg.DuplicateWindow, x.MaxWindow)
 		}
-		if cfg.MaxAge > 0 {
-			cfg.DuplicateWindow = min(cfg.DuplicateWindow, cfg.MaxAge)
+		if cfg.MaxAge > 0 && cfg.MaxAge < cfg.DuplicateWindow {
+			if x.Pedantic {
+				return pedantic("duplicate window cannot be bigger than max age")
+			}
+			cfg.DuplicateWindow = cfg.MaxAge
 		}
 		return nil
 	}
@@ -270,18 +273,13 @@ func checkSubjects(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 	if len(cfg.Subjects) == 0 && cfg.Mirror == nil && len(cfg.Sources) == 0 {
 		cfg.Subjects = []string{cfg.Name}
 	}
-	seen := make(map[string]bool, len(cfg.Subjects))
 	for i, s := range cfg.Subjects {
-		switch {
-		case !subject.Valid(s):
+		if !subject.Valid(s) {
 			return cfgErr("invalid subject")
-		case seen[s]:
-			return cfgErr("duplicate subjects detected")
 		}
-		seen[s] = true
 		for _, o := range cfg.Subjects[:i] {
 			if subject.Collide(o, s) {
-				return cfgErr("subject %q overlaps with %q", s, o)
+				return cfgErr("subject %q overlaps with %q", o, s)
 			}
 		}
 		if cfg.NoAck {
@@ -306,7 +304,7 @@ func checkSubjects(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 }
 
 func checkTransforms(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
-	if t := cfg.SubjectTransform; t != nil {
+	if t := cfg.SubjectTransform; t != nil && t.Destination != "" {
 		if t.Source != "" && !subject.Valid(t.Source) {
 			return jsapi.StreamTransformInvalidSource.With("err", "invalid subject "+t.Source)
 		}
@@ -330,6 +328,9 @@ func checkTransforms(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 	t := cfg.SubjectTransform
 	if r.Source == ">" && r.Destination == ">" && t != nil && len(cfg.Subjects) == 1 && t.Source == cfg.Subjects[0] {
 		r.Source, r.Destination = t.Destination, t.Destination
+	}
+	if r.Destination == "" {
+		return nil
 	}
 	plain := subject.Placeholders(r.Destination)
 	for _, s := range cfg.Subjects {

@@ -160,7 +160,6 @@ func TestPublishChecks(t *testing.T) {
 		want         string
 	}{
 		{"plain", `{}`, [][]string{{"a.1", "x"}}, `"seq":1`},
-		{"sealed", `{}`, [][]string{{"a.1", "x"}}, `"seq":1`},
 		{"size", `{"max_msg_size":50}`, [][]string{{"a.1", big}}, "message size exceeds maximum allowed (10054)"},
 		{"size counts headers", `{"max_msg_size":50}`, [][]string{{"a.1", "", "K", big}}, "message size exceeds maximum allowed (10054)"},
 		{"header size", `{}`, [][]string{{"a.1", "", "K", strings.Repeat("y", 65536)}}, "header size exceeds maximum allowed of 64k (10097)"},
@@ -218,6 +217,22 @@ func TestPublishChecks(t *testing.T) {
 			r.want(got, c.want)
 		})
 	}
+}
+
+func TestSealed(t *testing.T) {
+	r := newRig(t, `{}`)
+	next := r.cfg
+	next.Sealed = true
+	if err := CheckUpdate(&r.cfg, &next, nil, &Context{}); err != nil || !next.DenyDelete || !next.DenyPurge || next.Discard != jsapi.DiscardNew {
+		t.Fatal(err, next)
+	}
+	b, _ := json.Marshal(&next)
+	r.b.Add(&op.Cmd{Kind: op.Config, Payload: b})
+	r.flush()
+	r.want(r.pub("a.1", "x"), "invalid operation on sealed stream (10109)")
+	var c op.Cmd
+	r.want(r.m.CheckPurge(&jsapi.PurgeRequest{}, 0, &c).Error(), "invalid operation on sealed stream (10109)")
+	r.want(r.m.CheckDelete(&jsapi.MsgDeleteRequest{Seq: 1}, 0, &c).Error(), "invalid operation on sealed stream (10109)")
 }
 
 func TestPipelined(t *testing.T) {
@@ -356,7 +371,7 @@ type fakeHolder struct {
 	floor   uint64
 }
 
-func (h *fakeHolder) Filters() []string      { return h.filters }
+func (h *fakeHolder) Filters() []string     { return h.filters }
 func (h *fakeHolder) Needs(seq uint64) bool { return seq > h.floor || h.need[seq] }
 
 func TestInterest(t *testing.T) {

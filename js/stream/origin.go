@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"strings"
 
 	"ramjet/proto/jsapi"
@@ -26,8 +27,6 @@ func checkMirror(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		return jsapi.MirrorWithBatchPublish.Err()
 	case cfg.FirstSeq > 0:
 		return jsapi.MirrorWithFirstSeq.Err()
-	case m.OptStartSeq > 0 && m.OptStartTime != nil:
-		return jsapi.MirrorWithStartSeqAndTime.Err()
 	case !jsapi.ValidName(m.Name):
 		return jsapi.MirrorInvalidStreamName.Err()
 	}
@@ -56,13 +55,14 @@ func checkMirror(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 
 // originErrors are the errors that differ between mirrors and sources.
 type originErrors struct {
+	what                                           string
 	filters, overlap, badFilter, badDest, consumer jsapi.ErrCode
 }
 
 var (
-	mirrorErrors = originErrors{jsapi.MirrorMultipleFiltersNotAllowed, jsapi.MirrorOverlappingSubjectFilters,
+	mirrorErrors = originErrors{"mirror", jsapi.MirrorMultipleFiltersNotAllowed, jsapi.MirrorOverlappingSubjectFilters,
 		jsapi.MirrorInvalidSubjectFilter, jsapi.MirrorInvalidTransformDestination, jsapi.MirrorDurableConsumerCfgInvalid}
-	sourceErrors = originErrors{jsapi.SourceMultipleFiltersNotAllowed, jsapi.SourceOverlappingSubjectFilters,
+	sourceErrors = originErrors{"source:", jsapi.SourceMultipleFiltersNotAllowed, jsapi.SourceOverlappingSubjectFilters,
 		jsapi.SourceInvalidSubjectFilter, jsapi.SourceInvalidTransformDestination, jsapi.SourceDurableConsumerCfgInvalid}
 )
 
@@ -72,7 +72,7 @@ func checkOrigin(cfg *jsapi.StreamConfig, s *jsapi.StreamSource, e *originErrors
 		return e.filters.Err()
 	}
 	if s.FilterSubject != "" && !subject.Valid(s.FilterSubject) {
-		return e.badFilter.With("err", "invalid subject "+s.FilterSubject)
+		return jsapi.StreamCreate.With("err", fmt.Sprintf("subject filter '%s' for the %s invalid subject", s.FilterSubject, e.what))
 	}
 	for i, t := range s.SubjectTransforms {
 		if t.Source != "" && !subject.Valid(t.Source) {
@@ -101,13 +101,13 @@ func checkOrigin(cfg *jsapi.StreamConfig, s *jsapi.StreamSource, e *originErrors
 				return jsapi.StreamInvalidExternalDeliverySubj.With("prefix", ext.DeliverPrefix)
 			}
 			for _, sub := range cfg.Subjects {
-				if p := strings.TrimSuffix(ext.DeliverPrefix, ".") + ".>"; subject.Valid(p) && subject.Collide(sub, p) {
+				if subject.Valid(ext.DeliverPrefix) && subject.Collide(sub, ext.DeliverPrefix) {
 					return jsapi.StreamExternalDelPrefixOverlaps.With("prefix", ext.DeliverPrefix, "subject", sub)
 				}
 			}
 		}
 		if p := ext.APIPrefix; p != "" && subject.Valid(p) && subject.Collide(p+".>", jsapi.APIPrefix+">") {
-			return jsapi.StreamExternalApiOverlap.With("prefix", p, "subject", jsapi.APIPrefix+">")
+			return jsapi.StreamExternalApiOverlap.With("prefix", p, "subject", strings.TrimSuffix(jsapi.APIPrefix, "."))
 		}
 	}
 	return nil
@@ -137,10 +137,10 @@ func checkSources(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 			seen[key] = true
 		}
 		if c := s.Consumer; c != nil {
-			if key := s.Name + " " + c.Name + " " + externalKey(s); consumers[key] || consumers[c.DeliverSubject] {
+			if key := s.Name + " " + c.Name + " " + externalKey(s); consumers[key] {
 				return jsapi.SourceDurableConsumerDuplicateDetected.Err()
 			} else {
-				consumers[key], consumers[c.DeliverSubject] = true, true
+				consumers[key] = true
 			}
 		}
 		if s.External != nil {

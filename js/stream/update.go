@@ -49,7 +49,6 @@ func CheckUpdate(old, next *jsapi.StreamConfig, consumers []*jsapi.ConsumerConfi
 	if bad := violates(&next.ConsumerLimits, consumers); len(bad) > 0 {
 		return jsapi.StreamUpdate.With("err", "change to limits violates consumers: "+strings.Join(bad, ", "))
 	}
-	next.FirstSeq = old.FirstSeq
 	return CheckOverlap(next, x)
 }
 
