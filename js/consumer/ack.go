@@ -34,7 +34,7 @@ func (c *Consumer) Ack(now int64, a *jsapi.AckReply, reply, body []byte) {
 		c.term(now, a, m.Reason)
 	}
 	if confirm {
-		c.env.Sink.Send(&Reply{To: reply, Confirm: true})
+		c.emit(Reply{To: reply, Confirm: true})
 	}
 	if m.Kind == jsapi.AckNext && len(reply) > 0 {
 		c.Next(now, reply, nil, m.Next)
@@ -51,7 +51,7 @@ func (c *Consumer) ackOne(now int64, a *jsapi.AckReply) {
 	if id, ok := c.st.pending.find(a.StreamSeq); ok {
 		e := c.st.pending.at(id)
 		if c.sample > 0 && c.env.Rand.Intn(100) < c.sample {
-			c.advise(&Advice{Kind: AdviseAck, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq,
+			c.advise(Advice{Kind: AdviseAck, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq,
 				Deliveries: a.Deliveries, AckTime: now - e.ts})
 		}
 		c.sched.remove(&c.st.pending, id)
@@ -92,7 +92,7 @@ func (c *Consumer) nak(now int64, a *jsapi.AckReply, delay time.Duration) {
 		return
 	}
 	e := c.st.pending.at(id)
-	c.advise(&Advice{Kind: AdviseNak, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries})
+	c.advise(Advice{Kind: AdviseNak, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries})
 	if e.where == placeQueue {
 		return
 	}
@@ -126,7 +126,7 @@ func (c *Consumer) progress(now int64, seq uint64) {
 func (c *Consumer) term(now int64, a *jsapi.AckReply, reason []byte) {
 	if id, ok := c.st.pending.find(a.StreamSeq); ok {
 		e := c.st.pending.at(id)
-		c.advise(&Advice{Kind: AdviseTerm, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries, Reason: reason})
+		c.advise(Advice{Kind: AdviseTerm, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries, Reason: reason})
 		c.sched.remove(&c.st.pending, id)
 	}
 	c.done(now, a.StreamSeq)

@@ -22,7 +22,7 @@ const (
 
 const (
 	cmdVersion = 1
-	maxRun     = 1 << 20
+	maxRun     = 1 << 14
 )
 
 // encoder collects commands; consecutive ones of the same kind become one.

@@ -57,6 +57,10 @@ type Consumer struct {
 	scratch []byte    // header of the message at hand
 	reply   []byte
 	hdr     []byte // of statuses
+	req     jsapi.NextRequest
+	msg     Delivery
+	out     Reply
+	advice  Advice
 }
 
 // New returns a consumer that leads with the given state (NewState for a new one, then Start). now is the time of
@@ -238,7 +242,7 @@ func (c *Consumer) Tick(now int64) {
 	if c.paused != 0 && now >= c.paused {
 		c.paused = 0
 		c.cfg.PauseUntil = nil
-		c.advise(&Advice{Kind: AdviseResumed})
+		c.advise(Advice{Kind: AdviseResumed})
 	}
 	if c.pin.id != "" && now >= c.pin.due {
 		c.unpin("timeout")
@@ -277,4 +281,13 @@ func (c *Consumer) Paused(now int64) int64 {
 	return 0
 }
 
-func (c *Consumer) advise(a *Advice) { c.env.Sink.Advise(a) }
+// advise and emit pass effects from memory of the consumer: what goes through an interface would be allocated.
+func (c *Consumer) advise(a Advice) {
+	c.advice = a
+	c.env.Sink.Advise(&c.advice)
+}
+
+func (c *Consumer) emit(r Reply) {
+	c.out = r
+	c.env.Sink.Send(&c.out)
+}

@@ -39,7 +39,8 @@ func (c *Consumer) size() int {
 
 // send hands the message at hand to the sink and notes the delivery; false: nobody was interested.
 func (c *Consumer) send(now int64, to []byte, id int32, deliveries uint64, pinned bool, pin string) bool {
-	d := Delivery{To: to, Subject: c.rec.Subject, Reply: c.reply, Header: c.rec.Header, Payload: c.rec.Payload}
+	d := &c.msg
+	*d = Delivery{To: to, Subject: c.rec.Subject, Reply: c.reply, Header: c.rec.Header, Payload: c.rec.Payload}
 	if c.cfg.HeadersOnly || pinned {
 		c.scratch = c.scratch[:0]
 		if c.cfg.HeadersOnly {
@@ -53,7 +54,7 @@ func (c *Consumer) send(now int64, to []byte, id int32, deliveries uint64, pinne
 			d.Header = c.scratch[from:]
 		}
 	}
-	if !c.env.Sink.Deliver(&d) {
+	if !c.env.Sink.Deliver(d) {
 		return false
 	}
 	c.note(now, id, uint32(deliveries))

@@ -37,18 +37,18 @@ func (c *Consumer) Removed(now int64, seq uint64, subject []byte, limit bool) {
 }
 
 // Reasons of terminations by the stream.
-const (
-	reasonDeleted = "Unacknowledged message was deleted"
-	reasonLimits  = "Message deleted by stream limits"
+var (
+	reasonDeleted = []byte("Unacknowledged message was deleted")
+	reasonLimits  = []byte("Message deleted by stream limits")
 )
 
 // forget drops what is known of a message that is no longer there; a reason is advised if it was pending. False:
 // nothing was known.
-func (c *Consumer) forget(seq uint64, reason string) bool {
+func (c *Consumer) forget(seq uint64, reason []byte) bool {
 	if id, ok := c.st.pending.find(seq); ok {
 		e := c.st.pending.at(id)
-		if reason != "" {
-			c.advise(&Advice{Kind: AdviseTerm, StreamSeq: seq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries), Reason: []byte(reason)})
+		if reason != nil {
+			c.advise(Advice{Kind: AdviseTerm, StreamSeq: seq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries), Reason: reason})
 		}
 		c.sched.remove(&c.st.pending, id)
 	} else if _, ok := c.st.inList(seq); ok && c.counted && c.count > 0 {
@@ -69,18 +69,18 @@ func (c *Consumer) Purged(now int64) {
 	for id := c.st.pending.head; id != nilID; {
 		seq, next := c.st.pending.at(id).sseq, c.st.pending.at(id).next
 		if c.env.Log.Load(seq, &r) == store.None {
-			c.forget(seq, "")
+			c.forget(seq, nil)
 		}
 		id = next
 	}
 	for _, seq := range slices.Sorted(maps.Keys(c.st.exhausted)) {
 		if c.env.Log.Load(seq, &r) == store.None {
-			c.forget(seq, "")
+			c.forget(seq, nil)
 		}
 	}
 	for i := len(c.st.list) - 1; i >= c.st.listPos; i-- {
 		if seq := c.st.list[i]; seq&gone == 0 && c.env.Log.Load(seq, &r) == store.None {
-			c.forget(seq, "")
+			c.forget(seq, nil)
 		}
 	}
 	c.scan = max(c.scan, c.st.next)

@@ -112,7 +112,7 @@ func (c *Consumer) claim(now int64, w *waiter, pin string) {
 	w.pin = pin
 	c.pin = pinned{id: pin, since: now}
 	c.pin.renew(now, c.cfg.PriorityTimeout)
-	c.advise(&Advice{Kind: AdvisePinned, Group: c.group(), Pin: pin})
+	c.advise(Advice{Kind: AdvisePinned, Group: c.group(), Pin: pin})
 }
 
 func (c *Consumer) group() string {
@@ -124,7 +124,7 @@ func (c *Consumer) group() string {
 
 func (c *Consumer) unpin(reason string) {
 	c.pin.clear()
-	c.advise(&Advice{Kind: AdviseUnpinned, Group: c.group(), Reason: []byte(reason)})
+	c.advise(Advice{Kind: AdviseUnpinned, Group: c.group(), Reason: []byte(reason)})
 }
 
 // Unpin gives up the pinned client of a group, by request; the error is what the API answers.

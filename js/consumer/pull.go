@@ -25,18 +25,18 @@ func (c *Consumer) Next(now int64, to, hdr, body []byte) {
 		}
 	}
 	c.active = now
-	var r jsapi.NextRequest
-	if err := jsapi.ParseNext(body, &r); err != nil {
+	r := &c.req
+	if err := jsapi.ParseNext(body, r); err != nil {
 		text := strings.Replace(err.Error(), "field NextRequest.", "field JSApiConsumerGetNextRequest.", 1)
 		c.status(to, 400, textBadRequest+text)
 		return
 	}
-	if code, text := c.check(&r); code != 0 {
+	if code, text := c.check(r); code != 0 {
 		c.status(to, code, text)
 		return
 	}
 	c.expireRequests(now)
-	if r.NoWait && !c.admitNoWait(to, &r) {
+	if r.NoWait && !c.admitNoWait(to, r) {
 		return
 	}
 	if c.cfg.MaxWaiting > 0 && c.wait.n >= c.cfg.MaxWaiting {

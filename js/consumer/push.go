@@ -91,7 +91,7 @@ func (c *Consumer) askFlow() {
 	c.flow.subject = subj
 	c.flow.asked()
 	c.hdr = append(c.hdr[:0], "NATS/1.0 100 "+textFlowControl+"\r\n\r\n"...)
-	c.env.Sink.Send(&Reply{To: c.push.to, Reply: subj, Header: c.hdr})
+	c.emit(Reply{To: c.push.to, Reply: subj, Header: c.hdr})
 }
 
 // FlowReply takes the answer to a flow control request; subject is where it was sent.

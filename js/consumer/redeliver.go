@@ -41,7 +41,7 @@ func (c *Consumer) expireDeliveries(now int64) {
 func (c *Consumer) retryOrGiveUp(id int32) bool {
 	e := c.st.pending.at(id)
 	if c.cfg.MaxDeliver > 0 && int(e.deliveries) >= c.cfg.MaxDeliver {
-		c.advise(&Advice{Kind: AdviseMaxDeliver, StreamSeq: e.sseq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries)})
+		c.advise(Advice{Kind: AdviseMaxDeliver, StreamSeq: e.sseq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries)})
 		c.sched.remove(&c.st.pending, id)
 		c.enc.op(cmdExhaust, e.sseq)
 		c.st.exhaust(id)
@@ -80,7 +80,7 @@ func (c *Consumer) fetch(now int64) (f found, id int32) {
 			c.blocked = true
 			return later, nilID
 		case store.Damaged:
-			c.advise(&Advice{Kind: AdviseDamaged, StreamSeq: e.sseq})
+			c.advise(Advice{Kind: AdviseDamaged, StreamSeq: e.sseq})
 			c.forget(e.sseq, reasonLimits)
 		default:
 			c.forget(e.sseq, reasonLimits)
@@ -111,10 +111,10 @@ func (c *Consumer) fetchListed() found {
 			c.blocked = true
 			return later
 		case store.Damaged:
-			c.advise(&Advice{Kind: AdviseDamaged, StreamSeq: seq})
-			c.forget(seq, "")
+			c.advise(Advice{Kind: AdviseDamaged, StreamSeq: seq})
+			c.forget(seq, nil)
 		default:
-			c.forget(seq, "")
+			c.forget(seq, nil)
 		}
 	}
 	return nothing
@@ -135,7 +135,7 @@ func (c *Consumer) fetchNew(now int64) found {
 			return later
 		case store.Damaged:
 			seq := max(c.rec.Seq, c.scan)
-			c.advise(&Advice{Kind: AdviseDamaged, StreamSeq: seq})
+			c.advise(Advice{Kind: AdviseDamaged, StreamSeq: seq})
 			c.st.skip(seq + 1)
 			c.enc.op(cmdSkip, seq+1)
 			c.scan, c.counted = seq+1, false

@@ -139,8 +139,16 @@ func (w *world) infoLine() string {
 	return line
 }
 
-// do runs one line of a script.
+// do runs one line of a script and compares leader and follower.
 func (w *world) do(line string) {
+	w.t.Helper()
+	w.doRaw(line)
+	if w.c != nil {
+		w.replicate()
+	}
+}
+
+func (w *world) doRaw(line string) {
 	t := w.t
 	t.Helper()
 	op, rest, _ := strings.Cut(line, " ")
@@ -257,9 +265,6 @@ func (w *world) do(line string) {
 		w.rec.Lines = append(w.rec.Lines, strings.TrimSpace("needs "+strings.Join(got, " ")))
 	default:
 		t.Fatalf("unknown operation %q", line)
-	}
-	if w.c != nil {
-		w.replicate()
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 // status sends a status without fields.
 func (c *Consumer) status(to []byte, code int, text string) {
 	c.hdr = header.AppendStatus(c.hdr[:0], code, text)
-	c.env.Sink.Send(&Reply{To: to, Header: c.hdr})
+	c.emit(Reply{To: to, Header: c.hdr})
 }
 
 // statusRest sends a status that tells what the request could still have got.
@@ -39,7 +39,7 @@ func (c *Consumer) statusRest(w *waiter, code int, text string) {
 	c.hdr = appendNumber(c.hdr, jsapi.HdrPendingMessages, uint64(max(w.n, 0)))
 	c.hdr = appendNumber(c.hdr, jsapi.HdrPendingBytes, uint64(max(w.bytes, 0)))
 	c.hdr = append(c.hdr, "\r\n"...)
-	c.env.Sink.Send(&Reply{To: w.reply, Header: c.hdr})
+	c.emit(Reply{To: w.reply, Header: c.hdr})
 }
 
 // heartbeat sends an idle heartbeat; stalled is the flow control subject that is waited for, if any.
@@ -51,7 +51,7 @@ func (c *Consumer) heartbeat(to []byte, stalled []byte) {
 		c.hdr = header.AppendField(c.hdr, jsapi.HdrConsumerStalled, stalled)
 	}
 	c.hdr = append(c.hdr, "\r\n"...)
-	c.env.Sink.Send(&Reply{To: to, Header: c.hdr})
+	c.emit(Reply{To: to, Header: c.hdr})
 }
 
 // seen returns the last stream sequence that was delivered or passed over.

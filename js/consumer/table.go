@@ -3,8 +3,9 @@ package consumer
 import "math/bits"
 
 const (
-	nilID    int32 = -1
-	keepSlab       = 4096 // an empty table gives back a larger slab
+	nilID     int32 = -1
+	chunkBits       = 7
+	keepSlab        = 4096 // an empty table gives back a larger slab
 )
 
 // place says which schedule an entry is in.
@@ -33,7 +34,8 @@ type entry struct {
 // table holds entries by stream sequence, which only grows from entry to entry: a slab, a list in order, and an
 // open-addressing index.
 type table struct {
-	slab       []entry
+	slab       [][]entry // chunks, so that growing copies nothing
+	used       int32     // ids ever given out
 	free       int32
 	head, tail int32
 	n          int
@@ -43,7 +45,7 @@ type table struct {
 
 func newTable() table { return table{free: nilID, head: nilID, tail: nilID} }
 
-func (t *table) at(id int32) *entry { return &t.slab[id] }
+func (t *table) at(id int32) *entry { return &t.slab[id>>chunkBits][id&(1<<chunkBits-1)] }
 
 func (t *table) slot(seq uint64) int { return int((seq * 0x9E3779B97F4A7C15) >> t.shift) }
 
@@ -56,7 +58,7 @@ func (t *table) find(seq uint64) (int32, bool) {
 		if id < 0 {
 			return nilID, false
 		}
-		if t.slab[id].sseq == seq {
+		if t.at(id).sseq == seq {
 			return id, true
 		}
 	}
@@ -69,14 +71,16 @@ func (t *table) add(seq uint64) int32 {
 	}
 	id := t.free
 	if id == nilID {
-		t.slab = append(t.slab, entry{})
-		id = int32(len(t.slab) - 1)
+		if id = t.used; int(id>>chunkBits) == len(t.slab) {
+			t.slab = append(t.slab, make([]entry, 1<<chunkBits))
+		}
+		t.used++
 	} else {
-		t.free = t.slab[id].next
+		t.free = t.at(id).next
 	}
-	t.slab[id] = entry{sseq: seq, prev: t.tail, next: nilID, qprev: nilID, qnext: nilID}
+	*t.at(id) = entry{sseq: seq, prev: t.tail, next: nilID, qprev: nilID, qnext: nilID}
 	if t.tail != nilID {
-		t.slab[t.tail].next = id
+		t.at(t.tail).next = id
 	} else {
 		t.head = id
 	}
@@ -87,7 +91,7 @@ func (t *table) add(seq uint64) int32 {
 }
 
 func (t *table) insert(id int32) {
-	i := t.slot(t.slab[id].sseq)
+	i := t.slot(t.at(id).sseq)
 	for t.index[i] != 0 {
 		i = (i + 1) & (len(t.index) - 1)
 	}
@@ -98,13 +102,13 @@ func (t *table) grow() {
 	n := max(16, 2*len(t.index))
 	t.index = make([]int32, n)
 	t.shift = uint8(64 - bits.TrailingZeros(uint(n)))
-	for id := t.head; id != nilID; id = t.slab[id].next {
+	for id := t.head; id != nilID; id = t.at(id).next {
 		t.insert(id)
 	}
 }
 
 func (t *table) remove(id int32) {
-	e := &t.slab[id]
+	e := t.at(id)
 	mask := len(t.index) - 1
 	i := t.slot(e.sseq)
 	for t.index[i] != id+1 {
@@ -112,7 +116,7 @@ func (t *table) remove(id int32) {
 	}
 	// Close the gap: move back whoever would not be found any more.
 	for j := (i + 1) & mask; t.index[j] != 0; j = (j + 1) & mask {
-		home := t.slot(t.slab[t.index[j]-1].sseq)
+		home := t.slot(t.at(t.index[j] - 1).sseq)
 		if (j-home)&mask >= (j-i)&mask {
 			t.index[i] = t.index[j]
 			i = j
@@ -120,19 +124,19 @@ func (t *table) remove(id int32) {
 	}
 	t.index[i] = 0
 	if e.prev != nilID {
-		t.slab[e.prev].next = e.next
+		t.at(e.prev).next = e.next
 	} else {
 		t.head = e.next
 	}
 	if e.next != nilID {
-		t.slab[e.next].prev = e.prev
+		t.at(e.next).prev = e.prev
 	} else {
 		t.tail = e.prev
 	}
 	e.next = t.free
 	e.sseq = 0
 	t.free = id
-	if t.n--; t.n == 0 && len(t.slab) > keepSlab {
+	if t.n--; t.n == 0 && t.used > keepSlab {
 		*t = newTable()
 	}
 }
