@@ -102,7 +102,7 @@ func TestCrash(t *testing.T) {
 	r := rng.New(3)
 	var want []string // allowed bodies; "" = not there
 	crashes := 0
-	hooked := vfs.Intercept(mem, func(*vfs.Call) (error, int64) {
+	hooked := vfs.Intercept(mem, vfs.Slow(func(*vfs.Call) {
 		for k := range 6 {
 			crashes++
 			img := mem.CrashClone(vfs.Crash{Rand: r.Intn, Keep: k * 20, Torn: true})
@@ -125,8 +125,7 @@ func TestCrash(t *testing.T) {
 				t.Fatalf("quarantined %v", f.Quarantined)
 			}
 		}
-		return nil, 0
-	})
+	}))
 	c := &Catalog{fs: hooked, base: "/js"}
 	dir := c.StreamDir("A", "S")
 	want = []string{"", "one"}

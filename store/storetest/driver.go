@@ -379,7 +379,7 @@ func (d *Driver) queryPending(seq uint64) error {
 		}
 	}
 	if got := d.S.Pending(f, seq, false); got != want {
-		return fmt.Errorf("Pending(%v, %d) = %d, want %d", f, seq, got, want)
+		return fmt.Errorf("wrong Pending(%v, %d) = %d, want %d", f, seq, got, want)
 	}
 	want = 0
 	for _, q := range last {
@@ -407,14 +407,14 @@ func (d *Driver) querySubjects() error {
 	d.S.Subjects(f, func(subj []byte, n, last uint64) bool {
 		s := string(subj)
 		if m[s] != (total{n, last}) || s <= before {
-			err = fmt.Errorf("Subjects: %q %d %d, want %+v; before it %q", s, n, last, m[s], before)
+			err = fmt.Errorf("wrong Subjects: %q %d %d, want %+v; before it %q", s, n, last, m[s], before)
 		}
 		before = s
 		delete(m, s)
 		return err == nil
 	})
 	if err == nil && len(m) > 0 {
-		err = fmt.Errorf("Subjects(%v) left out %v", f, m)
+		err = fmt.Errorf("wrong Subjects(%v) left out %v", f, m)
 	}
 	return err
 }
@@ -501,7 +501,7 @@ func (d *Driver) ExpireAll(now int64) error {
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("Expire: %v, want %v", got, want)
+		return fmt.Errorf("wrong Expire: %v, want %v", got, want)
 	}
 	return nil
 }

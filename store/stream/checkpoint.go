@@ -257,7 +257,7 @@ func (s *Store) tidy(gone []uint64, erase []erasure, files []*file) {
 		_ = s.env.FS.Remove(segName(s.dir, id))
 	}
 	for _, f := range files {
-		if f.f != nil && !f.dirty && f.footed {
+		if f.f != nil && !f.dirty { // opened again for the next write: idle streams hold no descriptor
 			_ = f.f.Close()
 			f.f = nil
 		}

@@ -89,15 +89,14 @@ func TestCrashMatrix(t *testing.T) {
 		var codec *crypt.Codec
 		armed := false
 		n := 0
-		hooked := vfs.Intercept(mem, func(c *vfs.Call) (error, int64) {
+		hooked := vfs.Intercept(mem, vfs.Slow(func(c *vfs.Call) {
 			switch c.Op {
 			case vfs.OpSync, vfs.OpSyncDir, vfs.OpRename, vfs.OpRemove, vfs.OpTruncate:
 				if n++; armed && n%3 == int(seed)%3 {
 					cut(fmt.Sprintf("before %s %s (call %d)", c.Op, c.Path, n))
 				}
 			}
-			return nil, 0
-		})
+		}))
 		o := tiny(inline(hooked, seed))
 		o.Codec = codec
 		s, _ := mustOpen(t, o)

@@ -335,3 +335,101 @@ func TestDrained(t *testing.T) {
 		t.Errorf("%v, %d segments", names, len(s.Segments()))
 	}
 }
+
+// TestOracleLarge has segments with many records, few and many subjects, so that all forms of an index are used.
+func TestOracleLarge(t *testing.T) {
+	for seed := uint64(101); seed <= 104; seed++ {
+		o := tiny(inline(vfs.NewMem(), seed))
+		o.SegmentBytes, o.CacheBytes, o.IndexBytes, o.FlushBytes = 150_000, 20_000, 30_000, 5000
+		s, _ := mustOpen(t, o)
+		keys := []int{3, 290, 3000, 100_000}[seed%4]
+		d := &storetest.Driver{R: rng.New(seed), S: s, O: &storetest.Oracle{}, Payload: 8, Keys: keys, Wait: func() { s.Poll() }}
+		for i := range 12_000 {
+			rec := d.Record()
+			rec.TTL, rec.Seq = 0, d.O.Last+1
+			if d.R.Intn(3) > 0 {
+				rec.Subject = fmt.Appendf(nil, "s.%d.a", d.R.Intn(keys))
+			}
+			op := storetest.Op{Kind: 'a', Rec: rec}
+			d.O.Append(&op.Rec)
+			if err := s.Append(&op.Rec); err != nil {
+				t.Fatal(err)
+			}
+			if i%3 == 0 {
+				q := d.O.Msgs[d.R.Intn(len(d.O.Msgs))].Seq
+				if !s.Remove(q, false) || !d.O.Remove(q) {
+					t.Fatalf("seed %d: cannot remove %d", seed, q)
+				}
+			}
+			if i%40 == 0 {
+				if err := d.Query(); err != nil {
+					t.Fatalf("seed %d, step %d: %v", seed, i, err)
+				}
+			}
+			if i%3000 == 2999 {
+				if err := errors.Join(checkpoint(s, uint64(i), ""), s.Check(), d.CheckState()); err != nil {
+					t.Fatalf("seed %d, step %d: %v", seed, i, err)
+				}
+				var err error
+				if s, _, err = Open(o, "/s"); err != nil {
+					t.Fatal(err)
+				}
+				d.Reset(s)
+			}
+		}
+	}
+}
+
+// TestScrub finds a damaged record in a cold segment, and a damaged index, before anybody reads them.
+func TestScrub(t *testing.T) {
+	mem := vfs.NewMem()
+	o := tiny(inline(mem, 5))
+	s, _ := mustOpen(t, o)
+	for q := uint64(1); q <= 80; q++ {
+		if err := s.Append(&store.Rec{Seq: q, Time: int64(q), Subject: []byte("a"), Payload: make([]byte, 50)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := checkpoint(s, 80, ""); err != nil {
+		t.Fatal(err)
+	}
+	flip := func(id uint64, at int64) {
+		f, err := mem.OpenRW(segName("/s", id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at < 0 {
+			size, _ := f.Size()
+			at += size
+		}
+		b := make([]byte, 1)
+		_, _ = f.ReadAt(b, at)
+		_, _ = f.WriteAt([]byte{b[0] ^ 4}, at)
+		_ = f.Close()
+	}
+	flip(s.Segments()[0].ID, headerLen+60)
+	flip(s.Segments()[1].ID, -60)
+	var said []Damage
+	o.OnDamage = func(d Damage) { said = append(said, d) }
+	s, _, err := Open(o, "/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said = nil
+	for !s.Warm(1, 80) {
+	}
+	bad, steps := 0, 0
+	for s.Scrub(func(n int) { bad += n }) > 0 {
+		s.Poll()
+		steps++
+	}
+	var st store.State
+	s.State(&st)
+	if bad == 0 || st.LostMsgs != 1 || steps != len(s.Segments())-1 {
+		t.Fatalf("bad %d, %d steps of %d segments, %+v, %+v", bad, steps, len(s.Segments()), said, st)
+	}
+	var r store.Rec
+	if a := s.Load(1, &r); a != store.Damaged {
+		t.Fatalf("damaged record: %v", a)
+	}
+}
