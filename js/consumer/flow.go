@@ -32,11 +32,17 @@ func (f *flowControl) sent(size int) bool {
 		return false
 	}
 	f.out += size
-	if f.waiting {
-		return false
+	if !f.waiting {
+		return f.out > f.window/2
 	}
-	return f.out > f.window/2
+	if f.out-f.covered >= f.window {
+		f.covered += size // the answer must open the window
+	}
+	return false
 }
+
+// idle reports whether no request is outstanding.
+func (f *flowControl) idle() bool { return f.on && !f.waiting }
 
 func (f *flowControl) asked() { f.waiting, f.covered = true, f.out }
 

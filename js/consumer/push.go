@@ -55,7 +55,7 @@ func (c *Consumer) pumpPush(now int64) {
 		}
 		c.bucket.spend(size)
 		c.push.beat = now + int64(c.cfg.Heartbeat)
-		if c.flow.sent(size) {
+		if c.flow.sent(size) || (c.flow.idle() && c.st.policy == jsapi.AckFlowControl && c.full()) {
 			c.askFlow()
 		}
 	}
@@ -68,6 +68,9 @@ func (c *Consumer) beatPush(now int64) {
 	}
 	c.heartbeat(c.push.to, c.flow.stalled())
 	c.push.beat = now + int64(c.cfg.Heartbeat)
+	if c.st.policy == jsapi.AckFlowControl && c.st.pending.n > 0 && c.flow.idle() {
+		c.askFlow() // the last messages would never be acknowledged
+	}
 }
 
 const fcPrefix = "$JS.FC."
@@ -94,14 +97,15 @@ func (c *Consumer) askFlow() {
 	c.emit(Reply{To: c.push.to, Reply: subj, Header: c.hdr})
 }
 
-// FlowReply takes the answer to a flow control request; subject is where it was sent.
+// FlowReply takes the answer to a flow control request; subject is where it was sent. Only the answer to the latest
+// request counts.
 func (c *Consumer) FlowReply(now int64, subject, hdr []byte) {
-	if c.st.policy == jsapi.AckFlowControl {
-		c.active = now
-		c.ackFlow(now, hdr)
+	if !c.flow.answered(subject) {
+		return
 	}
-	if c.flow.answered(subject) {
-		c.active = now
+	c.active = now
+	if c.st.policy == jsapi.AckFlowControl {
+		c.ackFlow(now, hdr)
 	}
 	c.Pump(now)
 }

@@ -115,15 +115,25 @@ func TestPush(t *testing.T) {
 			pub a.1 a.2 a.3
 			> d <- a.1 #1 d1 c1 p2
 			> d <- a.2 #2 d1 c2 p1
+			> d 100 FlowControl Request reply
 			ackr 1
+			after 1s
+			> d 100 Idle Heartbeat Nats-Last-Consumer=2 Nats-Last-Stream=2
 			flow Nats-Last-Consumer:1 Nats-Last-Stream:1
 			> release 1-1
 			> d <- a.3 #3 d1 c3 p0
+			> d 100 FlowControl Request reply
 			flow Nats-Last-Consumer:9 Nats-Last-Stream:9
 			info
 			> delivered 3/3 floor 1/1 ackpending 2 redelivered 0 waiting 0 pending 0 bound
+			after 1s
+			> d 100 Idle Heartbeat Nats-Last-Consumer=3 Nats-Last-Stream=3
+			> d 100 FlowControl Request reply
 			flow Nats-Last-Consumer:3 Nats-Last-Stream:3
 			> release 2-3
+			flow Nats-Last-Consumer:3 Nats-Last-Stream:3
+			after 1s
+			> d 100 Idle Heartbeat Nats-Last-Consumer=3 Nats-Last-Stream=3
 			info
 			> delivered 3/3 floor 3/3 ackpending 0 redelivered 0 waiting 0 pending 0 bound`},
 	})
