@@ -7,6 +7,7 @@ import (
 	"ramjet/js/op"
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
+	"ramjet/proto/subject"
 )
 
 const maxBatchID = 64
@@ -49,7 +50,20 @@ type atomicBatch struct {
 
 type stagedMsg struct{ subject, header, payload []byte }
 
-func (b *atomicBatch) wrote(subj []byte) bool { return b.subjs[string(subj)] }
+// wrote reports whether the batch has proposed a message on a subject that matches pattern.
+func (b *atomicBatch) wrote(pattern []byte) bool {
+	if b.subjs[string(pattern)] {
+		return true
+	}
+	if subject.HasWildcard(subject.View(pattern)) {
+		for s := range b.subjs {
+			if subject.Match(s, subject.View(pattern)) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // publishAtomic takes a message of an atomic batch.
 func (f *Front) publishAtomic(p *publish) {
@@ -77,7 +91,7 @@ func (f *Front) publishAtomic(p *publish) {
 		return
 	}
 	seq, ok := jsapi.ParseUint(h.batchSeq)
-	if !ok || seq == 0 {
+	if !ok {
 		fail(jsapi.AtomicPublishMissingSeq.Err(), "")
 		return
 	}
@@ -201,8 +215,6 @@ func (f *Front) commitOne(b *atomicBatch, p *publish, i int) *jsapi.Error {
 	switch {
 	case p.h.lastID != nil:
 		return jsapi.AtomicPublishUnsupportedHeaderBatch.With("header", jsapi.HdrExpectedLastMsgID)
-	case p.h.lastSeq != nil && i > 0:
-		return jsapi.StreamWrongLastSequenceConstant.Err()
 	case p.h.level != nil:
 		p.header = header.AppendDelete(nil, p.header, jsapi.HdrRequiredAPILevel)
 	}
@@ -246,9 +258,8 @@ type fastBatch struct {
 	next     uint64 // expected sequence in the batch
 	flow     uint64 // messages per ack that the client wants at most
 	every    uint64 // messages per ack now
-	sinceAck uint64
-	done     uint64 // messages persisted, duplicates included
-	acked    uint64 // sequence in the batch of the last persisted message
+	acked    uint64 // sequence in the batch up to which was acknowledged
+	done     uint64 // sequence in the batch of the last persisted message, duplicates included
 	stream   uint64 // its sequence in the stream
 	inFlight int
 	last     int64
@@ -292,16 +303,12 @@ func parseFastReply(reply []byte, r *fastReply) bool {
 	default:
 		return false
 	}
-	flow, err := strconv.ParseInt(string(tok[3]), 10, 64)
-	if err != nil {
-		return false
-	}
-	if r.flow = uint64(flow); flow <= 0 {
+	if r.flow, ok = jsapi.ParseUint(tok[3]); !ok || r.flow == 0 {
 		r.flow = 10
 	}
 	r.flow = min(r.flow, 65535)
 	r.id, r.seq, r.op = tok[4], seq, tok[0][0]-'0'
-	return !(r.op == fastStart && seq != 1) && !(r.op == fastAppend && seq < 2)
+	return !(r.op == fastStart && seq != 1) && !((r.op == fastAppend || r.op == fastCommitEOB) && seq < 2)
 }
 
 // The operations of a fast batch.
@@ -345,19 +352,13 @@ func (f *Front) publishFast(p *publish) {
 		return // its PubAck is on the way
 	}
 	b.flow, b.gapFail = r.flow, r.gapFail
-	switch {
-	case r.op == fastPing:
-		if r.seq > b.next {
-			p.out.fastGap(reply, b.next, r.seq)
-		}
-		p.out.fastAck(reply, b.acked, b.every)
+	if r.op == fastPing {
+		f.pingFast(b, &r, reply, p.out)
 		return
-	case r.seq < b.next:
-		f.endFast(b, reply, p.out)
-		return
-	case r.seq > b.next:
+	}
+	if r.seq != b.next {
 		p.out.fastGap(reply, b.next, r.seq)
-		if b.gapFail {
+		if b.gapFail || r.seq < b.next {
 			f.endFast(b, reply, p.out)
 			return
 		}
@@ -367,26 +368,48 @@ func (f *Front) publishFast(p *publish) {
 		f.endFast(b, reply, p.out)
 		return
 	}
-	p.fast, p.fastSeq = b, r.seq
-	err := f.decide(p)
-	if err != nil && r.seq == 1 && b.gapFail {
-		f.closeFast(b)
-		f.refuse(reply, err, p.out)
-		return
-	}
 	if r.op == fastStart {
 		p.out.fastAck(reply, 0, b.every)
 	}
-	b.inFlight++
-	if err == nil {
+	p.fast, p.fastSeq = b, r.seq
+	switch err := f.decide(p); {
+	case err == nil:
+		b.inFlight++
 		f.accept(p)
-	} else {
-		b.inFlight--
+	case r.seq == 1 && b.gapFail:
+		f.closeFast(b)
+		f.refuse(reply, err, p.out)
+		return
+	default:
 		p.out.fastErr(reply, r.seq, err)
+		if b.gapFail {
+			f.endFast(b, reply, p.out)
+			return
+		}
 	}
 	if r.op == fastCommit {
 		f.endFast(b, reply, p.out)
 	}
+}
+
+// pingFast repeats the last acknowledgement. The sequence of a ping is the last one the client has sent: what did not
+// arrive up to it is a gap.
+func (f *Front) pingFast(b *fastBatch, r *fastReply, reply []byte, out *Effects) {
+	if r.seq >= b.next {
+		out.fastGap(reply, b.next, r.seq+1)
+		if b.gapFail {
+			f.endFast(b, reply, out)
+			return
+		}
+		b.next = r.seq + 1
+		if b.inFlight == 0 {
+			b.done = r.seq
+		}
+	}
+	if n := (b.done - b.acked) / b.every; b.done > b.acked {
+		b.acked += n * b.every
+	}
+	out.fastAck(reply, b.acked, b.every)
 }
 
 func (f *Front) openFast(r *fastReply) *fastBatch {
@@ -404,18 +427,17 @@ func (f *Front) openFast(r *fastReply) *fastBatch {
 // fastDone counts a message of the batch that is durable, sequence fseq of the batch and seq of the stream.
 func (f *Front) fastDone(b *fastBatch, reply []byte, fseq, seq uint64, out *Effects) {
 	b.inFlight--
-	b.done++
-	b.acked, b.stream = max(b.acked, fseq), max(b.stream, seq)
+	b.done, b.stream = max(b.done, fseq), max(b.stream, seq)
 	if b.ending {
 		if b.inFlight == 0 {
 			f.finishFast(b, out)
 		}
 		return
 	}
-	if b.sinceAck++; b.sinceAck < b.every {
+	if b.done < b.acked+b.every {
 		return
 	}
-	b.sinceAck = 0
+	b.acked = b.done
 	target := min(max(500/uint64(max(len(f.fast), 1)), 1), b.flow)
 	switch {
 	case b.every < target:

@@ -34,6 +34,7 @@ func TestAtomicBatch(t *testing.T) {
 	r.want(r.batch("x", 2, "", "a.1"), inc)
 	r.want(r.batch("x", 1001, "", "a.1"), "atomic publish batch is too large: 1000 (10199)")
 	r.want(r.batch("x", "z", "", "a.1"), "atomic publish sequence is missing (10175)")
+	r.want(r.batch("x", 0, "", "a.1"), inc)
 	r.want(r.batch("x", 1, "2", "a.1"), "atomic publish batch commit is invalid (10200)")
 	r.want(r.batch(strings.Repeat("i", 65), 1, "", "a.1"), "atomic publish batch ID is invalid (10179)")
 	r.batch("g", 1, "", "a.1")
@@ -60,6 +61,8 @@ func TestAtomicBatch(t *testing.T) {
 	}
 	fails("atomic publish unsupported header used: Nats-Expected-Last-Msg-Id (10177)", []string{"a.1"}, []string{"a.1", "Nats-Expected-Last-Msg-Id", "x"})
 	fails("wrong last sequence (10164)", []string{"a.1"}, []string{"a.1", "Nats-Expected-Last-Sequence", "6"})
+	fails("wrong last sequence: 6 (10071)", []string{"a.1"}, []string{"a.1", "Nats-Expected-Last-Sequence", "5"})
+	fails("wrong last sequence (10164)", []string{"a.1"}, []string{"a.2", "Nats-Expected-Last-Subject-Sequence", "1", "Nats-Expected-Last-Subject-Sequence-Subject", "a.1"})
 	fails("wrong last sequence: 5 (10071)", []string{"a.1", "Nats-Expected-Last-Sequence", "6"})
 	fails("wrong last sequence (10164)", []string{"a.1"}, []string{"a.1", "Nats-Expected-Last-Subject-Sequence", "5"})
 	fails("atomic publish batch contains duplicate message id (10201)", []string{"a.1", "Nats-Msg-Id", "d"}, []string{"a.2", "Nats-Msg-Id", "d"})
@@ -104,42 +107,81 @@ func (r *rig) fast(id string, flow int, gap string, seq, op int, subj string, pa
 	return strings.TrimSpace(r.pubReply(fmt.Sprintf("_I.%s.%d.%s.%d.%d.$FI", id, flow, gap, seq, op), subj, "x", pairs...))
 }
 
+// The answers are those of nats-server 2.15.2 to the same messages.
 func TestFastBatch(t *testing.T) {
 	r := newRig(t, `{"allow_batched":true}`)
-	r.want(r.fast("b", 2, "ok", 1, 0, "a.1"), `{"type":"ack","seq":0,"msgs":2`)
-	r.want(r.fast("b", 2, "ok", 2, 1, "a.1"), `{"type":"ack","seq":2,"msgs":2`)
-	r.want(r.fast("b", 2, "ok", 3, 4, ""), `{"type":"ack","seq":2,"msgs":2`)
-	r.want(r.fast("b", 2, "ok", 3, 2, "a.1"), `"seq":3,"batch":"b","count":3`)
-	r.want(r.fast("c", 2, "ok", 1, 2, "a.1"), `"seq":4,"batch":"c","count":1`)
-	r.want(r.fast("c", 2, "ok", 2, 1, "a.1"), "batch publish ID unknown (10208)")
-	r.want(r.fast("c", 2, "ok", 1, 4, "a.1"), "batch publish ID unknown (10208)")
-	r.want(r.fast("c", 2, "ok", 2, 0, "a.1"), "batch publish pattern is invalid (10206)")
-	r.want(r.fast("c", 2, "no", 1, 0, "a.1"), "batch publish pattern is invalid (10206)")
-	r.want(r.pubReply("_I.c.2.ok.18446744073709551615.1.$FI", "a.1", "x"), "batch publish pattern is invalid (10206)")
-	r.want(r.fast(strings.Repeat("x", 65), 2, "ok", 1, 0, "a.1"), "batch publish ID is invalid (10207)")
-
-	r.fast("g", 10, "fail", 1, 0, "a.1")
-	r.want(r.fast("g", 10, "fail", 3, 1, "a.1"), `{"type":"gap","last_seq":2,"seq":3 "seq":5,"batch":"g","count":1`)
-	r.fast("o", 10, "ok", 1, 0, "a.1")
-	r.want(r.fast("o", 10, "ok", 3, 1, "a.1"), `{"type":"gap","last_seq":2,"seq":3`)
-	r.want(r.fast("o", 10, "ok", 4, 3, "a.1"), `"seq":7,"batch":"o","count":2`)
-	r.fast("w", 10, "ok", 1, 0, "a.1")
-	r.want(r.fast("w", 10, "ok", 1, 0, "a.1"), `"seq":8,"batch":"w","count":1`)
-	r.want(r.fast("e", 10, "fail", 1, 0, "a.1", "Nats-Expected-Stream", "X"), "expected stream does not match (10060)")
-	r.fast("h", 10, "ok", 1, 0, "a.1", "Nats-Msg-Id", "i")
-	r.want(r.fast("h", 10, "ok", 2, 1, "a.1", "Nats-Expected-Stream", "X"), `{"type":"err","seq":2,"error":{"code":400,"err_code":10060,"description":"expected stream does not match"}`)
-	r.want(r.fast("h", 10, "ok", 3, 2, "a.1", "Nats-Msg-Id", "i"), `"seq":9,"batch":"h","count":2`)
-
-	// The PubAck waits for what is in flight.
+	bad := []string{"Nats-Expected-Stream", "X"}
+	const (
+		unknown   = "batch publish ID unknown (10208)"
+		pattern   = "batch publish pattern is invalid (10206)"
+		mismatch  = "expected stream does not match (10060)"
+		errMsg    = `,"error":{"code":400,"err_code":10060,"description":"expected stream does not match"}`
+		ack0, ack = `{"type":"ack","seq":0,"msgs":`, `{"type":"ack","seq":`
+	)
+	for i, c := range []struct {
+		id      string
+		flow    int
+		gap     string
+		seq, op int
+		pairs   []string
+		want    string
+	}{
+		{"b", 2, "ok", 1, 0, nil, ack0 + "2"},
+		{"b", 2, "ok", 2, 1, nil, ack + `2,"msgs":2`},
+		{"b", 2, "ok", 3, 4, nil, `{"type":"gap","last_seq":3,"seq":4 ` + ack + `2,"msgs":2`},
+		{"b", 2, "ok", 5, 4, nil, `{"type":"gap","last_seq":4,"seq":6 ` + ack + `4,"msgs":2`},
+		{"b", 2, "ok", 3, 2, nil, `{"type":"gap","last_seq":6,"seq":3 "seq":2,"batch":"b","count":5`},
+		{"c", 2, "ok", 1, 2, nil, `"seq":3,"batch":"c","count":1`},
+		{"c", 2, "ok", 2, 1, nil, unknown},
+		{"c", 2, "ok", 1, 4, nil, unknown},
+		{"c", 2, "ok", 2, 0, nil, pattern},
+		{"c", 2, "no", 1, 0, nil, pattern},
+		{"c", 2, "ok", 1, 9, nil, pattern},
+		{"c", 2, "ok", 1, 3, nil, pattern},
+		{strings.Repeat("x", 65), 2, "ok", 1, 0, nil, "batch publish ID is invalid (10207)"},
+		{"other", -1, "ok", 1, 0, nil, ack0 + "10"},
+		{"g", 10, "fail", 1, 0, nil, ack0 + `1 ` + ack + `1,"msgs":2`},
+		{"g", 10, "fail", 3, 1, nil, `{"type":"gap","last_seq":2,"seq":3 "seq":5,"batch":"g","count":1`},
+		{"o", 10, "ok", 1, 0, nil, ack0 + `1 ` + ack + `1,"msgs":2`},
+		{"o", 10, "ok", 3, 1, nil, `{"type":"gap","last_seq":2,"seq":3 ` + ack + `3,"msgs":4`},
+		{"o", 10, "ok", 4, 3, nil, `"seq":7,"batch":"o","count":3`},
+		{"w", 10, "ok", 1, 0, nil, ack0 + `1 ` + ack + `1,"msgs":2`},
+		{"w", 10, "ok", 1, 0, nil, `{"type":"gap","last_seq":2,"seq":1 "seq":8,"batch":"w","count":1`},
+		{"e", 10, "fail", 1, 0, bad, ack0 + "1 " + mismatch},
+		{"e", 10, "fail", 2, 1, nil, unknown},
+		{"k", 10, "ok", 1, 0, bad, ack0 + `1 {"type":"err","seq":1` + errMsg},
+		{"k", 10, "ok", 2, 1, nil, ack + `2,"msgs":2`},
+		{"k", 10, "ok", 3, 3, nil, `"seq":9,"batch":"k","count":2`},
+		{"h", 10, "ok", 1, 0, []string{"Nats-Msg-Id", "i"}, ack0 + `1 ` + ack + `1,"msgs":2`},
+		{"h", 10, "ok", 2, 1, bad, `{"type":"err","seq":2` + errMsg},
+		{"m", 10, "fail", 1, 0, nil, ack0 + `1 ` + ack + `1,"msgs":2`},
+		{"m", 10, "fail", 2, 1, bad, `{"type":"err","seq":2` + errMsg + ` "seq":11,"batch":"m","count":1`},
+		{"m", 10, "fail", 3, 2, nil, unknown},
+		{"q", 3, "ok", 1, 0, nil, ack0 + `1 ` + ack + `1,"msgs":2`},
+		{"q", 3, "ok", 2, 1, nil, ""},
+		{"q", 3, "ok", 3, 1, nil, ack + `3,"msgs":3`},
+		{"q", 3, "ok", 4, 1, nil, ""},
+		{"q", 3, "ok", 5, 1, nil, ""},
+		{"q", 3, "ok", 6, 1, nil, ack + `6,"msgs":3`},
+		{"u", 3, "ok", 1, 2, bad, `{"type":"err","seq":1` + errMsg + ` "seq":0,"batch":"u","count":0`},
+	} {
+		got := strings.ReplaceAll(r.fast(c.id, c.flow, c.gap, c.seq, c.op, "a.1", c.pairs...), "}} ", "} ")
+		if got != c.want {
+			t.Errorf("%d %s.%d.%d: got %s, want %s", i, c.id, c.seq, c.op, got, c.want)
+		}
+	}
+	r.want(r.pubReply("_I.c.2.ok.18446744073709551615.1.$FI", "a.1", "x"), pattern)
+	// A duplicate is persisted; the PubAck waits for what is in flight.
+	r.want(r.fast("h", 10, "ok", 3, 2, "a.1", "Nats-Msg-Id", "i"), ack+`3,"msgs":4 "seq":10,"batch":"h","count":3`)
 	r.hold = true
 	r.fast("p", 10, "ok", 1, 0, "a.1")
 	r.want(r.fast("p", 10, "ok", 2, 2, "a.1"), "")
 	r.flush()
-	r.want(r.take(), `"seq":11,"batch":"p","count":2`)
+	r.want(strings.ReplaceAll(r.take(), "} ", " "), `"seq":19,"batch":"p","count":2`)
 	r.hold = false
 	r.fast("z", 10, "ok", 1, 0, "a.1")
 	r.tick(10 * time.Second)
-	r.want(r.fast("z", 10, "ok", 2, 1, "a.1"), "batch publish ID unknown (10208)")
+	r.want(r.fast("z", 10, "ok", 2, 1, "a.1"), unknown)
 	r = newRig(t, `{}`)
 	r.want(r.fast("z", 10, "ok", 1, 0, "a.1"), "batch publish is disabled (10205)")
 }

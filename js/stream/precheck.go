@@ -104,9 +104,6 @@ func checkSubjectSeq(f *Front, p *publish) *jsapi.Error {
 		}
 		return nil
 	}
-	if p.inBatch && p.atomic.wrote(p.subject) {
-		return jsapi.StreamWrongLastSequenceConstant.Err()
-	}
 	want, ok := jsapi.ParseUint(p.h.subjSeq)
 	if !ok {
 		return nil // as if it was not there
@@ -117,6 +114,9 @@ func checkSubjectSeq(f *Front, p *publish) *jsapi.Error {
 		if !subject.Valid(subject.View(pattern)) {
 			return jsapi.StreamExpectedLastSeqPerSubjectInvalid.Err()
 		}
+	}
+	if p.inBatch && p.atomic.wrote(pattern) {
+		return jsapi.StreamWrongLastSequenceConstant.Err()
 	}
 	last, inFlight := f.lastMatching(pattern)
 	switch {
@@ -134,6 +134,9 @@ func checkLastSeq(f *Front, p *publish) *jsapi.Error {
 	}
 	if want, ok := jsapi.ParseUint(p.h.lastSeq); ok && want != f.seq {
 		return jsapi.StreamWrongLastSequence.With("seq", f.seq)
+	}
+	if p.inBatch && p.atomic.staged > 0 {
+		return jsapi.StreamWrongLastSequenceConstant.Err()
 	}
 	return nil
 }
