@@ -90,6 +90,7 @@ type Authenticator struct {
 	nkeys    bool
 	operator *operator // nil: users are in the configuration
 	clock    clock.Clock
+	tokens   *userTokens
 
 	verified *verified
 	hashes   *queue // bcrypt
@@ -131,7 +132,8 @@ func (a *Authenticator) noAuth(r *rules, t engine.ConnType) string {
 // verified and which attempts wait, and its clock. Before the first Begin; control goroutine.
 func (a *Authenticator) Inherit(prev *Authenticator) {
 	if prev != nil {
-		a.verified, a.hashes, a.sigs, a.clock = prev.verified, prev.hashes, prev.sigs, prev.clock
+		a.verified, a.hashes, a.sigs = prev.verified, prev.hashes, prev.sigs
+		a.clock, a.tokens = prev.clock, prev.tokens
 	}
 }
 

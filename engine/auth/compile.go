@@ -66,7 +66,7 @@ func New(opts *config.Options, reg *account.Registry) (a *Authenticator, warning
 		return nil, nil, errors.New("auth_callout is not available yet")
 	}
 	b := &builder{opts: opts, reg: reg}
-	a = &Authenticator{verified: newVerified(), clock: clock.System(),
+	a = &Authenticator{verified: newVerified(), clock: clock.System(), tokens: newUserTokens(),
 		hashes: &queue{width: max(1, runtime.GOMAXPROCS(0)-1)}, sigs: &queue{width: max(1, runtime.GOMAXPROCS(0)/2)}}
 	if a.operator, err = newOperator(opts, reg); err != nil {
 		return nil, nil, err

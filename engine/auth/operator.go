@@ -36,14 +36,9 @@ func newOperator(opts *config.Options, reg *account.Registry) (*operator, error)
 
 // userProof is what the JWT of a connection has proven; see proof.
 type userProof struct {
-	token  string
-	user   *jwt.UserClaims
+	token  *userToken
 	signed bool // the nonce is signed by the user
-	// What the checks found last, to be found again as long as the account's JWT is the same.
-	claims  *account.Claims
-	scope   *jwt.UserScope
-	granted *User
-	limits  *jwt.UserPermissionLimits
+	grant  *userGrant
 }
 
 // userCheck is one run of userChecks.
@@ -53,12 +48,15 @@ type userCheck struct {
 	now  time.Time
 	prev *userProof // of an earlier run with the same request, nil for none
 
-	token   string
-	user    *jwt.UserClaims
+	tokens *userTokens
+
+	token   *userToken
+	user    *jwt.UserClaims // of token
 	account *account.Account
 	claims  *account.Claims
 	scope   *jwt.UserScope            // nil: limits are those of the JWT itself
 	limits  *jwt.UserPermissionLimits // of the JWT or, with a scope, of its template
+	grant   *userGrant                // made before for the same JWTs of user and account, nil for none
 	types   uint16                    // bit set of allowed engine.ConnType, 0 = all
 	signed  bool
 	expires time.Time
@@ -95,7 +93,7 @@ var userChecks = [...]func(*userCheck) *refusal{
 
 // finishUser runs the checks and answers. On the pool, unless the request has proven all before.
 func (a *Authenticator) finishUser(at *attempt) Result {
-	k := &userCheck{at: at, op: a.operator, now: a.clock.Now(), prev: at.proven}
+	k := &userCheck{at: at, op: a.operator, tokens: a.tokens, now: a.clock.Now(), prev: at.proven}
 	for _, check := range userChecks[1:] {
 		if r := check(k); r != nil {
 			return k.refused(r)
@@ -105,8 +103,11 @@ func (a *Authenticator) finishUser(at *attempt) Result {
 	if err != nil {
 		return k.refused(refuse("%v", err))
 	}
-	at.proven = &userProof{token: k.token, user: k.user, signed: k.signed, claims: k.claims, scope: k.scope,
-		limits: k.limits, granted: u}
+	if k.grant == nil || k.grant.user != u {
+		k.grant = &userGrant{claims: k.claims, scope: k.scope, limits: k.limits, user: u}
+		k.token.last.Store(k.grant)
+	}
+	at.proven = &userProof{token: k.token, signed: k.signed, grant: k.grant}
 	return at.granted(u)
 }
 
@@ -130,7 +131,7 @@ func (k *userCheck) refused(r *refusal) Result {
 // decode takes the JWT of CONNECT, of MQTT the password, else default_sentinel.
 func (k *userCheck) decode() *refusal {
 	if p := k.prev; p != nil {
-		k.token, k.user = p.token, p.user
+		k.token, k.user = p.token, p.token.user
 		return nil
 	}
 	c := &k.at.req.Connect
@@ -142,12 +143,16 @@ func (k *userCheck) decode() *refusal {
 		tokens = append(tokens, k.op.sentinel)
 	}
 	var err error
-	for _, k.token = range tokens {
-		if k.user, err = jwt.DecodeUserClaims(k.token); err == nil {
+	for _, text := range tokens {
+		if text == "" {
+			continue
+		}
+		if k.token, err = k.tokens.get(text); err == nil {
+			k.user = k.token.user
 			return nil
 		}
 	}
-	if k.token == "" {
+	if err == nil {
 		return refuse("a user JWT is required")
 	}
 	return refuse("user JWT not valid: %v", err)
@@ -162,12 +167,8 @@ func (k *userCheck) needsProxy() *refusal {
 
 // valid checks the contents of the JWT and its time.
 func (k *userCheck) valid() *refusal {
-	if k.prev == nil {
-		vr := jwt.CreateValidationResults()
-		k.user.Validate(vr)
-		if errs := vr.Errors(); len(errs) > 0 {
-			return refuse("user JWT not valid: %v", errs[0])
-		}
+	if k.token.problem != nil {
+		return refuse("user JWT not valid: %v", k.token.problem)
 	}
 	if k.user.NotBefore != 0 && k.now.Before(time.Unix(k.user.NotBefore, 0)) {
 		return refuse("user JWT not valid yet")
@@ -216,23 +217,23 @@ func (k *userCheck) issuerKnown() *refusal {
 // applyScope: a user of a scoped signing key has the limits of its template, and none of its own. A
 // connection does not survive a change of the template.
 func (k *userCheck) applyScope() *refusal {
-	k.limits = &k.user.UserPermissionLimits
-	if p := k.prev; p != nil && p.claims == k.claims {
-		k.limits = p.limits
-		return nil
-	}
-	if k.prev != nil && !reflect.DeepEqual(k.prev.scope, k.scope) {
+	if k.prev != nil && k.prev.grant.claims != k.claims && !reflect.DeepEqual(k.prev.grant.scope, k.scope) {
 		return refuse("the scope of the signing key has changed")
 	}
-	if k.scope == nil {
-		return nil
-	}
-	if err := k.scope.ValidateScopedSigner(k.user); err != nil {
-		return refuse("user JWT is not valid: %v", err)
-	}
-	var err error
-	if k.limits, err = fillTemplate(&k.scope.Template, k.user, k.claims); err != nil {
-		return refuse("user JWT has permissions that are not valid: %v", err)
+	g := k.token.last.Load()
+	switch {
+	case g != nil && g.claims == k.claims:
+		k.grant, k.limits = g, g.limits
+	case k.scope == nil:
+		k.limits = &k.user.UserPermissionLimits
+	default:
+		err := k.scope.ValidateScopedSigner(k.user)
+		if err != nil {
+			return refuse("user JWT is not valid: %v", err)
+		}
+		if k.limits, err = fillTemplate(&k.scope.Template, k.user, k.claims); err != nil {
+			return refuse("user JWT has permissions that are not valid: %v", err)
+		}
 	}
 	if k.limits.ProxyRequired && k.at.proxyKey == "" {
 		return &refusal{why: "proxy connection required", reason: netio.ReasonProxyRequired}
@@ -392,9 +393,9 @@ func openUntil(ranges []jwt.TimeRange, locale string, now time.Time) (last time.
 
 // identity is the user that the checks have found.
 func (k *userCheck) identity() (*User, error) {
-	if p := k.prev; p != nil && p.claims == k.claims && p.granted.Account == k.account &&
-		p.granted.Expires.Equal(k.expires) && p.granted.ExpiresByAccount == k.byAcct {
-		return p.granted, nil
+	if g := k.grant; g != nil && g.user.Account == k.account && g.user.Expires.Equal(k.expires) &&
+		g.user.ExpiresByAccount == k.byAcct {
+		return g.user, nil
 	}
 	perms := account.PermissionsOf(&k.limits.Permissions)
 	if perms == nil {
@@ -408,7 +409,7 @@ func (k *userCheck) identity() (*User, error) {
 		Name: k.user.Subject, Account: k.account, Perms: compiled, Expires: k.expires, ExpiresByAccount: k.byAcct,
 		MaxSubs: limit(k.limits.Subs), MaxPayload: limit(k.limits.Payload),
 		Label: labelOf(k.account, "jwt:"+k.user.Subject),
-		JWT:   k.token, IssuerKey: k.user.Issuer, NameTag: k.user.Name, Tags: slices.Clone([]string(k.user.Tags)),
+		JWT:   k.token.text, IssuerKey: k.user.Issuer, NameTag: k.user.Name, Tags: slices.Clone([]string(k.user.Tags)),
 	}, nil
 }
 
