@@ -12,7 +12,7 @@ import (
 // preload adds the accounts of resolver_preload. A token that is no account JWT at all is an error; an
 // account that cannot be used is left out with a warning.
 func (b *builder) preload(opts *config.Options) error {
-	trust, err := config.Trusts(opts)
+	trust, err := Trusts(opts)
 	if err != nil {
 		return err
 	}

@@ -20,14 +20,14 @@ import (
 
 // operator is operator mode, compiled: users prove with JWTs who they are. Immutable.
 type operator struct {
-	trust    *config.Trust
+	trust    *account.Trust
 	sentinel string // JWT of connections without one, "" for none
 	accounts *account.Registry
 }
 
 // newOperator compiles operator mode; nil when opts does not ask for it.
 func newOperator(opts *config.Options, reg *account.Registry) (*operator, error) {
-	trust, err := config.Trusts(opts)
+	trust, err := account.Trusts(opts)
 	if trust == nil || err != nil {
 		return nil, err
 	}

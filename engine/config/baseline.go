@@ -58,7 +58,6 @@ func Baseline(o *Options) {
 	orElse(&o.ReconnectErrorReports, DefaultReconnectErrors)
 	o.TLS = baselineTLS(o.TLS)
 	baselineAuth(&o.Auth, o.TLS)
-	baselineOperator(o)
 	if !o.NoSystemAccount {
 		orElse(&o.SystemAccount, DefaultSystemAccount)
 	}

@@ -153,7 +153,7 @@ func validOperators(o *Options) error {
 				return fmt.Errorf("pinned account key %q is not a valid public account nkey", k)
 			}
 		}
-		return validSentinel(o)
+		return nil
 	}
 	switch {
 	case len(o.Operators) > 0 && len(o.TrustedKeys) > 0:
@@ -167,10 +167,7 @@ func validOperators(o *Options) error {
 	case o.Auth.Callout != nil:
 		return errors.New("operators do not allow authorization callouts to be configured directly")
 	}
-	if err := validOperatorClaims(o); err != nil {
-		return err
-	}
-	return validSentinel(o)
+	return nil
 }
 
 func validClusterName(o *Options) error {

@@ -127,8 +127,12 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	return s, nil
 }
 
-// checkOptions applies the rules that hold at start and at reload.
+// checkOptions applies the rules that hold at start and at reload, and completes o with what operators
+// say.
 func checkOptions(o *config.Options) error {
+	if err := account.ApplyOperator(o); err != nil {
+		return err
+	}
 	if err := config.Validate(o); err != nil {
 		return err
 	}
