@@ -164,8 +164,9 @@ func jitter(id uint64) float64 {
 	return float64(x>>11) / (1 << 53)
 }
 
-// secrets are the fields of CONNECT that no log shows (reference/limits_and_defaults.md).
-var secrets = regexp.MustCompile(`("(?:auth_token|pass|sig|nkey|proxy_sig|jwt)[^"]*"\s*:\s*)"(?:\\.|[^"\\])*"?`)
+// secrets are the fields of CONNECT that no log shows (reference/limits_and_defaults.md), in the letter case of
+// anybody: the decoder does not care either. A value of the wrong type hides what follows it too.
+var secrets = regexp.MustCompile(`(?is)("(?:auth_token|pass|sig|nkey|proxy_sig|jwt)[^"]*"\s*:\s*)(?:"(?:\\.|[^"\\])*"?|[\[{].*|-?[0-9][^,}]*)`)
 
 // redact replaces the secrets in a CONNECT line.
 func redact(line []byte) []byte { return secrets.ReplaceAll(line, []byte(`$1"[REDACTED]"`)) }

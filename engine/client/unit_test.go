@@ -21,6 +21,15 @@ func TestRedact(t *testing.T) {
 			t.Errorf("%s is missing in %s", kept, got)
 		}
 	}
+	// what the decoder takes or refuses all the same
+	for _, in := range []string{`{"PASS":"secret"}`, `{"Jwt" :"secret"}`, `{"pass":["a","secret"]}`, `{"sig":{"x":"secret"}}`, "{\"pass\":\n\"sec\nret\"}", `{"pass":5ecret}`, `{"pass":-1e5ecret}`} {
+		if got := string(redact([]byte("CONNECT " + in))); strings.Contains(got, "ret") {
+			t.Errorf("shown: %s", got)
+		}
+	}
+	if in := `CONNECT {"jwt":null,"user":"u","tls_required":false}`; string(redact([]byte(in))) != in {
+		t.Errorf("%s", redact([]byte(in)))
+	}
 	// cut off in the middle of a secret
 	if got := string(redact([]byte(`CONNECT {"pass":"sec`))); strings.Contains(got, "sec") {
 		t.Errorf("shown: %s", got)

@@ -104,7 +104,7 @@ func (c *Conn) noteSlow(r netio.Reason) {
 		c.Logf(engine.Info, "", "Slow Consumer Detected: MaxPending of %d Exceeded", o.MaxPending)
 	case netio.ReasonSlowDeadline:
 		c.Logf(engine.Info, "", "Slow Consumer Detected: WriteDeadline of %v exceeded with %d total bytes.",
-			o.WriteDeadline, c.out.Pending())
+			o.WriteDeadline, c.out.Left())
 	default:
 		return
 	}

@@ -152,7 +152,7 @@ type closedConn struct {
 	cid                                uint64
 	start, last, stop, rtt             int64
 	inMsgs, outMsgs, inBytes, outBytes int64
-	stalls                             int64
+	stalls, pending                    int64
 	addr                               netip.AddrPort
 	name, lang, version                string
 	user, account, proxy               string
@@ -177,9 +177,9 @@ func compact(c *Conn, why netio.Reason, now time.Time) closedConn {
 		last:   max(c.stats.lastIn.Load(), c.stats.lastOut.Load()),
 		inMsgs: c.stats.inMsgs.Load(), outMsgs: c.stats.outMsgs.Load(),
 		inBytes: c.stats.inBytes.Load(), outBytes: c.stats.outBytes.Load(),
-		stalls: c.stats.stalls.Load(),
-		addr:   c.nc.RemoteAddr(),
-		name:   id.Name, lang: id.Lang, version: id.Version, tlsFirst: id.TLSFirst,
+		stalls: c.stats.stalls.Load(), pending: c.out.Left(),
+		addr: c.nc.RemoteAddr(),
+		name: id.Name, lang: id.Lang, version: id.Version, tlsFirst: id.TLSFirst,
 		nsubs: uint32(max(0, c.nsubs.Load())), kind: c.kind, ctype: c.ctype, why: why,
 	}
 	e.user = id.user()
@@ -222,7 +222,7 @@ func (e *closedConn) expand() (*sysapi.ConnInfo, string) {
 		Uptime:       Uptime(time.Duration(e.stop - e.start)),
 		Idle:         Uptime(time.Duration(e.stop - e.last)),
 		InMsgs:       e.inMsgs, OutMsgs: e.outMsgs, InBytes: e.inBytes, OutBytes: e.outBytes,
-		Stalls: e.stalls, NumSubs: e.nsubs,
+		Stalls: e.stalls, Pending: int(e.pending), NumSubs: e.nsubs,
 		Name: e.name, Lang: e.lang, Version: e.version, TLSFirst: e.tlsFirst,
 		AuthorizedUser: e.user, Account: e.account, MQTTClient: e.mqtt,
 		JWT: e.jwt, IssuerKey: e.issuerKey, NameTag: e.nameTag, Tags: e.tags,

@@ -95,6 +95,7 @@ func metricTable() []metric {
 		labelled("ramjet_stale_connections_total", "Connections closed because they did not answer PING, by kind.", "kind", prometheus.CounterValue,
 			byKind(func(r *reading, k engine.Kind) float64 { return float64(r.c.StaleByKind[k]) })),
 		counter("ramjet_stalled_producers_total", "Times a producer was held back for slow consumers.", func(r *reading) float64 { return float64(r.c.Stalled) }),
+		counter("ramjet_panics_total", "Bugs that were contained, each at the price of one connection.", func(r *reading) float64 { return float64(r.src.Panics()) }),
 	}
 }
 

@@ -40,6 +40,7 @@ type Outbox struct {
 	moved   int64   // written when the write deadline was armed
 
 	pend     atomic.Int64 // bytes queued, not yet written; changed under mu
+	left     atomic.Int64 // pend at the end
 	msgs     atomic.Int64 // changed under mu
 	bytes    atomic.Int64 // changed under mu
 	soft     atomic.Int64
@@ -132,6 +133,14 @@ func (o *Outbox) SetLimits(soft, hard int64, deadline time.Duration, retry bool)
 // Pending returns the bytes queued but not yet written (staged ones not included). Any goroutine.
 func (o *Outbox) Pending() int64 { return o.pend.Load() }
 
+// Left returns what was pending when the connection was closed, until then what is. Any goroutine.
+func (o *Outbox) Left() int64 {
+	if n := o.pend.Load(); n > 0 {
+		return n
+	}
+	return o.left.Load()
+}
+
 // Stats returns messages and bytes accepted since the start (message bytes as given to End), as of the
 // last flush of each producer. Any goroutine.
 func (o *Outbox) Stats() (msgs, bytes int64) { return o.msgs.Load(), o.bytes.Load() }
@@ -174,6 +183,7 @@ func (o *Outbox) bury() {
 	o.mu.Lock()
 	q, wq := o.q, o.wq
 	o.q, o.wq = segList{}, segList{}
+	o.left.Store(o.pend.Load()) // before pend, so that Left never misses both
 	o.pend.Store(0)
 	o.mu.Unlock()
 	q.release()

@@ -8,6 +8,8 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+
+	"ramjet/proto/base/clock"
 )
 
 // Garbage collection policy.
@@ -45,6 +47,7 @@ func TuneMemory() {
 	}
 	if os.Getenv("GOGC") == "" {
 		armTuner(&gcTuner{percent: gcCeil})
+		(&trimmer{clk: clock.System()}).arm()
 	}
 }
 

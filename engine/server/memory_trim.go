@@ -1,0 +1,94 @@
+package server
+
+import (
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"ramjet/proto/base/clock"
+)
+
+// Giving memory back after a burst.
+//
+// A quiet server allocates nothing, so nothing starts the collector: what a storm of connections or a slow consumer
+// left, idle pooled buffers above all, would stay until the runtime's forced collections, which come every two minutes
+// and of which pools need two. So once it is calm, two collections follow a burst, and the pages go back to the system.
+const (
+	trimEvery = 3 * time.Second
+	trimMin   = 4 << 20  // bytes allocated since the last collection by trim that are worth another
+	trimFree  = 16 << 20 // free bytes worth returning at once instead of by the runtime's slow scavenger
+	trimRuns  = 2        // a pool gives up what was idle during two collections
+)
+
+// trimAction is what trimmer decides.
+type trimAction int
+
+const (
+	trimNothing trimAction = iota
+	trimCollect
+	trimRelease // collect, and return free pages to the system
+)
+
+// heapSample is what trimmer decides on.
+type heapSample struct {
+	cycles uint64 // collections since the start
+	allocs uint64 // bytes allocated since the start
+	live   uint64 // bytes marked by the last collection
+	free   uint64 // bytes of heap that are free and not returned
+}
+
+// trimmer decides when to collect. Its timer calls it, never two at a time.
+type trimmer struct {
+	clk    clock.Clock
+	last   heapSample
+	base   uint64 // allocs when the last burst was dealt with
+	left   int    // collections still due after a burst
+	sample [4]metrics.Sample
+}
+
+// next looks at h. A collection since the last look means that the runtime is busy with a burst: it is left alone.
+func (t *trimmer) next(h heapSample) trimAction {
+	calm := h.cycles == t.last.cycles
+	t.last = h
+	if h.allocs-t.base >= max(trimMin, h.live/4) {
+		t.base, t.left = h.allocs, trimRuns
+	}
+	if !calm || t.left == 0 {
+		return trimNothing
+	}
+	t.left--
+	if t.left == 0 && h.free >= trimFree {
+		return trimRelease
+	}
+	return trimCollect
+}
+
+// arm looks again after trimEvery.
+func (t *trimmer) arm() { t.clk.AfterFunc(trimEvery, t.look) }
+
+func (t *trimmer) look() {
+	switch t.next(t.read()) {
+	case trimCollect:
+		runtime.GC()
+		t.last.cycles = t.read().cycles
+	case trimRelease:
+		debug.FreeOSMemory()
+		t.last.cycles = t.read().cycles
+	}
+	t.arm()
+}
+
+func (t *trimmer) read() heapSample {
+	for i, name := range [...]string{"/gc/cycles/total:gc-cycles", "/gc/heap/allocs:bytes", "/gc/heap/live:bytes", "/memory/classes/heap/free:bytes"} {
+		t.sample[i].Name = name
+	}
+	metrics.Read(t.sample[:])
+	value := func(i int) uint64 {
+		if t.sample[i].Value.Kind() != metrics.KindUint64 {
+			return 0
+		}
+		return t.sample[i].Value.Uint64()
+	}
+	return heapSample{cycles: value(0), allocs: value(1), live: value(2), free: value(3)}
+}

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"testing"
+
+	"ramjet/proto/base/clock"
+)
+
+// TestTrimmer: two collections once it is calm after a burst, none in it, none without one.
+func TestTrimmer(t *testing.T) {
+	const mb = 1 << 20
+	tr := &trimmer{}
+	for i, step := range []struct {
+		h    heapSample
+		want trimAction
+	}{
+		{heapSample{cycles: 1, allocs: 2 * mb}, trimNothing},                             // start
+		{heapSample{cycles: 1, allocs: 3 * mb}, trimNothing},                             // quiet
+		{heapSample{cycles: 9, allocs: 900 * mb, live: 100 * mb}, trimNothing},           // burst
+		{heapSample{cycles: 12, allocs: 950 * mb, live: 100 * mb}, trimNothing},          // and more of it
+		{heapSample{cycles: 12, allocs: 951 * mb, live: 100 * mb, free: mb}, trimCollect}, // calm
+		{heapSample{cycles: 12, allocs: 951 * mb, live: 50 * mb, free: 50 * mb}, trimRelease},
+		{heapSample{cycles: 12, allocs: 952 * mb, live: 8 * mb, free: mb}, trimNothing},
+		{heapSample{cycles: 12, allocs: 953 * mb, live: 8 * mb, free: mb}, trimNothing}, // a little more every time
+		{heapSample{cycles: 12, allocs: 960 * mb, live: 800 * mb}, trimNothing},         // little beside what is live
+		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb}, trimCollect},
+		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb, free: mb}, trimCollect}, // nothing to return
+		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb, free: mb}, trimNothing},
+	} {
+		if got := tr.next(step.h); got != step.want {
+			t.Errorf("step %d: %v, want %v", i, got, step.want)
+		}
+	}
+}
+
+// TestTrimmerReads: every figure exists in this runtime, and a look arms the next.
+func TestTrimmerReads(t *testing.T) {
+	tr := &trimmer{clk: clock.System()}
+	if h := tr.read(); h.allocs == 0 {
+		t.Errorf("%+v", h)
+	}
+	manual := clock.NewManual(clock.System().Now())
+	tr = &trimmer{clk: manual}
+	tr.arm()
+	for i := range 3 {
+		tr.last.allocs = 0
+		manual.Advance(trimEvery)
+		if tr.last.allocs == 0 {
+			t.Fatalf("look %d did not happen", i)
+		}
+	}
+}
