@@ -42,14 +42,15 @@ func (s *Server) Accountz(o *sysapi.AccountzOptions) (*sysapi.Accountz, error) {
 func (s *Server) AccountInfo(name string) (*sysapi.AccountInfo, error) {
 	a := s.src.Accounts().Lookup(name)
 	if a == nil {
-		return nil, fmt.Errorf("Account %s does not exist", name) //nolint:staticcheck // text of the reference
+		//lint:ignore ST1005 text of the reference
+		return nil, fmt.Errorf("Account %s does not exist", name)
 	}
 	clients, leafs := a.Conns()
 	stats := sublistStats(a.Index().Stats())
 	updated := s.src.ConfigTime().UTC()
 	return &sysapi.AccountInfo{
 		Name: a.Name(), Updated: &updated, IsSystem: a == s.src.Accounts().System(), Complete: true, Leafs: leafs, Clients: clients,
-		Subs: stats.NumSubs, NameTag: a.Name(), Sublist: &stats, Mappings: s.mappings(a.Name()),
+		Subs: stats.NumSubs, NameTag: a.NameTag(), Sublist: &stats, Mappings: s.mappings(a.Name()),
 	}, nil
 }
 

@@ -38,7 +38,8 @@ func decodeConnz(q *params) (*sysapi.ConnzOptions, error) {
 	case "closed":
 		c.State = sysapi.ConnClosed
 	default:
-		return nil, fmt.Errorf("Error decoding state for %s", state) //nolint:staticcheck // text of the reference
+		//lint:ignore ST1005 text of the reference
+		return nil, fmt.Errorf("Error decoding state for %s", state)
 	}
 	return c, nil
 }
@@ -177,10 +178,10 @@ func (c *connzQuery) complete(e *connEntry) {
 		}
 	}
 	if c.auth {
-		i.NameTag = i.Account
 		return
 	}
 	i.AuthorizedUser, i.Account, i.TLSPeerCerts = "", "", nil
+	i.JWT, i.IssuerKey, i.NameTag, i.Tags = "", "", "", nil
 }
 
 // sorters are the sort options; ties keep the order of cid.
