@@ -456,6 +456,9 @@ func (f *Front) lastMatching(pattern []byte) (seq uint64, inFlight bool) {
 			return s.seq, true
 		}
 	}
+	if !subject.Valid(subject.View(pattern)) {
+		return 0, false
+	}
 	filter := store.Filter{Patterns: []string{string(pattern)}}
 	f.m.log.Subjects(&filter, func(_ []byte, _, last uint64) bool {
 		if last >= f.allBelow {

@@ -29,17 +29,21 @@ func (h *headers) parse(block []byte) {
 	for it := header.NewIter(block); ; {
 		k, v, ok := it.Next()
 		if !ok {
+			h.scheduled = h.schedule != nil || h.next != nil || h.scheduler != nil
 			return
 		}
 		if len(k) < 8 || string(k[:5]) != "Nats-" {
 			continue
 		}
 		p := h.slot(k)
-		if p != nil && *p == nil {
-			if v == nil {
-				v = k[len(k):]
-			}
-			*p = v
+		if p == nil || *p != nil {
+			continue
+		}
+		if len(v) == 0 && p != &h.zone {
+			continue // an empty value is no value
+		}
+		if *p = v; v == nil {
+			*p = k[len(k):]
 		}
 	}
 }
@@ -80,7 +84,6 @@ func (h *headers) slot(k []byte) *[]byte {
 	case jsapi.HdrBatchCommit:
 		return &h.batchCommit
 	case jsapi.HdrSchedule:
-		h.scheduled = true
 		return &h.schedule
 	case jsapi.HdrScheduleZone:
 		return &h.zone
@@ -93,7 +96,6 @@ func (h *headers) slot(k []byte) *[]byte {
 	case jsapi.HdrScheduleRollup:
 		return &h.schedRollup
 	case jsapi.HdrScheduleNext:
-		h.scheduled = true
 		return &h.next
 	case jsapi.HdrScheduler:
 		return &h.scheduler
@@ -102,6 +104,9 @@ func (h *headers) slot(k []byte) *[]byte {
 	}
 	return nil
 }
+
+// maxTTL keeps deadlines inside 64 bits of nanoseconds: 190 years.
+const maxTTL = 6_000_000_000
 
 // parseTTL reads the value of Nats-TTL: seconds, -1 for never; false if it is invalid (stream.md, section 3).
 func parseTTL(v []byte) (int64, bool) {
@@ -112,7 +117,7 @@ func parseTTL(v []byte) (int64, bool) {
 		return -1, true
 	}
 	if n, ok := jsapi.ParseUint(v); ok {
-		return int64(n), n < 1<<33
+		return int64(min(n, maxTTL)), n > 0
 	}
 	d, err := time.ParseDuration(string(v))
 	if err != nil || d < time.Second {

@@ -8,7 +8,6 @@ import (
 	"ramjet/js/op"
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
-	"ramjet/proto/subject"
 	"ramjet/store"
 )
 
@@ -69,10 +68,10 @@ func checkTTLAllowed(f *Front, p *publish) *jsapi.Error {
 	if p.h.ttl == nil || f.m.cfg.AllowMsgTTL || p.in.Origin == Source || p.in.Origin == Mirror {
 		return nil
 	}
-	if n, ok := parseTTL(p.h.ttl); !ok || n != 0 {
-		return jsapi.MessageTTLDisabled.Err()
+	if _, ok := parseTTL(p.h.ttl); !ok {
+		return jsapi.MessageTTLInvalid.Err()
 	}
-	return nil
+	return jsapi.MessageTTLDisabled.Err()
 }
 
 func checkTTL(f *Front, p *publish) *jsapi.Error {
@@ -105,15 +104,9 @@ func checkSubjectSeq(f *Front, p *publish) *jsapi.Error {
 		return nil
 	}
 	want, ok := jsapi.ParseUint(p.h.subjSeq)
-	if !ok {
-		return nil // as if it was not there
-	}
 	pattern := p.subject
 	if len(p.h.subjSub) > 0 {
 		pattern = p.h.subjSub
-		if !subject.Valid(subject.View(pattern)) {
-			return jsapi.StreamExpectedLastSeqPerSubjectInvalid.Err()
-		}
 	}
 	if p.inBatch && p.atomic.wrote(pattern) {
 		return jsapi.StreamWrongLastSequenceConstant.Err()
@@ -122,7 +115,7 @@ func checkSubjectSeq(f *Front, p *publish) *jsapi.Error {
 	switch {
 	case inFlight && f.cfg.Clustered:
 		return jsapi.StreamWrongLastSequenceConstant.Err()
-	case last != want:
+	case last != want || !ok:
 		return jsapi.StreamWrongLastSequence.With("seq", last)
 	}
 	return nil
@@ -132,7 +125,7 @@ func checkLastSeq(f *Front, p *publish) *jsapi.Error {
 	if p.h.lastSeq == nil {
 		return nil
 	}
-	if want, ok := jsapi.ParseUint(p.h.lastSeq); ok && want != f.seq {
+	if want, ok := jsapi.ParseUint(p.h.lastSeq); !ok || want != f.seq {
 		return jsapi.StreamWrongLastSequence.With("seq", f.seq)
 	}
 	if p.inBatch && p.atomic.staged > 0 {

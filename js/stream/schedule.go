@@ -73,6 +73,8 @@ func (s *Schedule) Next(after, now int64) (int64, bool) {
 	switch {
 	case s.at != 0:
 		return s.at, true
+	case s.cron == nil && s.every == 0:
+		return 0, false
 	case s.every > 0:
 		base := time.Unix(0, after).Round(time.Second).UnixNano()
 		if next := base + int64(s.every); next > now || after == now {
@@ -277,7 +279,7 @@ func (s *schedules) dueAll(now int64) (list []*scheduled) {
 // scheduleOf parses the schedule headers of a stored message.
 func scheduleOf(h []byte) (s Schedule, ok bool) {
 	p := header.Get(h, jsapi.HdrSchedule)
-	if p == nil {
+	if len(p) == 0 {
 		return s, false
 	}
 	var zone *time.Location

@@ -176,7 +176,7 @@ func checkSchedule(f *Front, p *publish) *jsapi.Error {
 	if h.schedule == nil {
 		// A client may only end a schedule by name.
 		if string(h.next) != jsapi.ScheduleNextDone || !subject.ValidLiteral(string(h.scheduler)) ||
-			string(h.scheduler) == string(p.subject) || f.m.sched.bySubj[string(h.scheduler)] == nil {
+			string(h.scheduler) == string(p.subject) {
 			return jsapi.MessageSchedulesSchedulerInvalid.Err()
 		}
 		return nil
@@ -187,12 +187,13 @@ func checkSchedule(f *Front, p *publish) *jsapi.Error {
 	var zone *time.Location
 	if h.zone != nil {
 		z, err := time.LoadLocation(string(h.zone))
-		if err != nil || len(h.zone) == 0 || string(h.zone) == "Local" {
+		if err != nil || len(h.zone) == 0 {
 			return jsapi.MessageSchedulesTimeZoneInvalid.Err()
 		}
 		zone = z
 	}
-	if _, err := ParseSchedule(string(h.schedule), zone); err != nil {
+	sched, err := ParseSchedule(string(h.schedule), zone)
+	if _, fires := sched.Next(p.now, p.now); err != nil || !fires {
 		return jsapi.MessageSchedulesPatternInvalid.Err()
 	}
 	target := string(h.target)
@@ -206,7 +207,7 @@ func checkSchedule(f *Front, p *publish) *jsapi.Error {
 		}
 	}
 	if h.schedTTL != nil {
-		if _, ok := parseTTL(h.schedTTL); !ok || len(h.schedTTL) == 0 {
+		if _, ok := parseTTL(h.schedTTL); !ok {
 			return jsapi.MessageSchedulesTTLInvalid.Err()
 		}
 		if !f.m.cfg.AllowMsgTTL {
@@ -214,6 +215,9 @@ func checkSchedule(f *Front, p *publish) *jsapi.Error {
 		}
 	}
 	if h.schedRollup != nil && !bytes.EqualFold(h.schedRollup, []byte(jsapi.RollupSub)) {
+		return jsapi.MessageSchedulesRollupInvalid.Err()
+	}
+	if h.rollup != nil && !bytes.EqualFold(h.rollup, []byte(jsapi.RollupSub)) {
 		return jsapi.MessageSchedulesRollupInvalid.Err()
 	}
 	if h.rollup == nil {
