@@ -25,6 +25,9 @@ func (t *Table) remove(p place, a store.Avail, erase bool) {
 		if a == store.Hit {
 			t.lostBytes -= min(t.lostBytes, t.charge(p.seg, p.i))
 		}
+		if t.lost.Len() == 0 {
+			t.lostBytes = 0
+		}
 	}
 	if t.never.Len() > 0 {
 		t.never.Remove(seq)
@@ -44,6 +47,9 @@ func (t *Table) remove(p place, a store.Avail, erase bool) {
 		t.dels.Clear()
 		t.never.Clear()
 		t.bytes, t.lostBytes = 0, 0
+		if t.idx.Len() > 0 { // of messages that were lost with their index
+			t.idx.Clear()
+		}
 	case seq == t.first:
 		t.first = t.dels.NextAbsent(seq + 1)
 		t.dels.RemoveBelow(t.first)

@@ -40,6 +40,12 @@ func (t *Table) Intact(first, last uint64, n int) bool {
 // Live reports whether seq is a message of the stream, readable or not.
 func (t *Table) Live(seq uint64) bool { return t.live(seq) }
 
+// NoneLive reports whether no message from first to last is live.
+func (t *Table) NoneLive(first, last uint64) bool {
+	from := max(first, t.first)
+	return t.msgs == 0 || from > last || t.dels.NextAbsent(from) > min(last, t.last)
+}
+
 // CountSubject takes n messages of a subject, first to last, of the newest segment into the subject index.
 func (t *Table) CountSubject(key []byte, n, first, last uint64) subjidx.ID {
 	id, e := t.idx.Put(key)

@@ -107,8 +107,18 @@ func (t *Table) OldestExpired(now, maxAge int64) (seq uint64, at int64, a store.
 		return 0, 0, store.None
 	}
 	seg := t.locate(seq)
-	if seg == nil {
-		return seq, 0, store.Hit // a hole: as old as can be
+	if seg == nil || (t.holes.Len() > 0 && t.holes.Has(seq)) {
+		// A hole: at most as old as what follows.
+		at = t.lastTime
+		if i := t.at(seq); i < len(t.segs) && t.segs[i].N > 0 {
+			if at = t.segs[i].FirstTime; t.segs[i].First <= seq {
+				at = t.segs[i].MaxTim
+			}
+		}
+		if at+maxAge <= now {
+			return seq, at + maxAge, store.Hit
+		}
+		return seq, at + maxAge, store.None
 	}
 	if seg.MaxTim <= now-maxAge {
 		return seq, seg.MaxTim + maxAge, store.Hit

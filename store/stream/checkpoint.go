@@ -168,6 +168,12 @@ func (s *Store) Checkpoint(applied uint64, extra []byte, done func(error)) {
 		done(ErrClosed)
 		return
 	}
+	for _, seg := range slices.Clone(s.Segments()) {
+		if seg.Live == 0 && seg.Sealed && s.NoneLive(seg.First, seg.Last) { // was unreadable, and now is not needed
+			s.Discard(seg)
+			s.forget(seg)
+		}
+	}
 	st := &state{salt: s.Salt(), nextID: s.nextID, applied: applied, bytes: s.Bytes(), extra: extra, erasing: s.erasing}
 	st.first, st.last, st.lastTime = s.Bounds()
 	for _, seg := range s.Segments() {

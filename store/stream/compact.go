@@ -159,7 +159,6 @@ func (s *Store) writeCopy(f *file, c *collector, buf []byte) error {
 	if _, err := f.f.WriteAt(b, f.pos); err != nil {
 		return err
 	}
-	f.footed = true
 	return f.f.Truncate(f.pos + int64(len(b)))
 }
 

@@ -605,7 +605,34 @@ func TestMissingSegment(t *testing.T) {
 	if damaged != gone.N || hits != 20-(gone.N+2)/4 && hits != 20-gone.N/4 && hits != 20-(gone.N+3)/4 {
 		t.Fatalf("%d hits, %d damaged of %d", hits, damaged, gone.N)
 	}
-	if n := s.Purge(&store.Purge{}, nil); n != 80 {
+	// It stays lost, and known to be, over checkpoints; removing the messages forgets the file.
+	if err := checkpoint(s, 81, ""); err != nil {
+		t.Fatal(err)
+	}
+	if s, _, err = Open(o, "/s"); err != nil {
+		t.Fatal(err)
+	}
+	s.State(&st)
+	if st.Msgs != 80 || st.LostMsgs != uint64(gone.N) || st.LostBytes == 0 {
+		t.Fatalf("after a checkpoint: %+v", st)
+	}
+	if err := s.Check(); err != nil {
+		t.Fatal(err)
+	}
+	for q := gone.First; q <= gone.Last; q++ {
+		if !s.Remove(q, false) {
+			t.Fatalf("cannot remove %d", q)
+		}
+	}
+	before := len(s.Segments())
+	if err := checkpoint(s, 82, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.State(&st)
+	if len(s.Segments()) != before-1 || st.LostMsgs != 0 || st.LostBytes != 0 {
+		t.Fatalf("%d segments of %d, %+v", len(s.Segments()), before, st)
+	}
+	if n := s.Purge(&store.Purge{}, nil); n != 80-uint64(gone.N) {
 		t.Fatalf("purged %d", n)
 	}
 }

@@ -150,7 +150,6 @@ type file struct {
 	size    int64 // allocated
 	dirty   bool
 	broken  bool
-	footed  bool // the footer was written
 	created bool
 }
 

@@ -163,20 +163,21 @@ func (s *Store) reencode() {
 
 // restoreSegment adds a segment of the state to the table.
 func (s *Store) restoreSegment(g *segState) {
-	f := &file{id: g.id, name: segName(s.dir, g.id), created: true, footed: g.sealed, sealed: g.sealed, queued: g.end, done: g.end, pos: headerLen, size: int64(g.end), cooled: g.end}
+	f := &file{id: g.id, name: segName(s.dir, g.id), created: true, sealed: g.sealed, queued: g.end, done: g.end, pos: headerLen, size: int64(g.end), cooled: g.end}
 	seg := &msgtab.Segment{ID: g.id, First: g.first, Last: g.last, FirstTime: g.firstTime, MaxTim: g.maxTime, N: g.n, End: g.end, Sealed: g.sealed, Host: f}
 	if s.o.SegmentBytes > int(f.size) {
 		f.size = s.target(0)
 	}
 	sum, det, reason, err := s.readSegment(f, g)
 	if err != nil {
-		if g.sealed {
-			f.damaged = true
-		} else {
-			// The next messages go to a new file; this one is left as it is.
-			f.damaged, f.footed, f.sealed, seg.Sealed = true, true, true, true
-		}
+		// Its messages are holes. The file stays as it is and stays in the state: the next Open tries again. New messages go to
+		// another one.
+		f.damaged, f.sealed, seg.Sealed = true, true, true
+		seg.Ix = &msgtab.Index{}
+		s.AddSegment(seg)
+		s.holesIn(seg, func(uint64) bool { return false })
 		s.damage(f.name, g.first, g.last, err.Error())
+		s.account(seg)
 		return
 	}
 	if reason != "" {
@@ -322,11 +323,13 @@ func (s *Store) rebuild(old *state, ids []uint64) error {
 		_ = h.Close()
 		if err != nil || c.n == 0 || c.n == len(c.holes) {
 			s.damage(f.name, 0, 0, "no readable record")
+			s.putAside(f.name)
 			continue
 		}
 		g := segState{id: id, first: c.first, last: c.summary.last, n: c.n, firstTime: c.firstTime, maxTime: c.maxTime, end: c.end, sealed: true}
 		// A newer file that covers the same sequences is a compacted copy, or was written after a crash.
 		if slices.ContainsFunc(all, func(o found) bool { return o.g.first <= g.last && g.first <= o.g.last }) {
+			s.putAside(f.name)
 			continue
 		}
 		all = append(all, found{g, c})
@@ -372,6 +375,13 @@ func (s *Store) rebuild(old *state, ids []uint64) error {
 		hostOf(seg).damaged = false
 	}
 	return nil
+}
+
+// putAside renames a file that a rebuilt state will not refer to, so that it is never taken for garbage.
+func (s *Store) putAside(name string) {
+	if err := s.env.FS.Rename(name, name+".bad"); err == nil {
+		s.dirDirty = true
+	}
 }
 
 // findSalt returns the salt of the newest readable segment.

@@ -125,6 +125,7 @@ func (s *Store) installIndex(seg *msgtab.Segment, got loaded) {
 		}
 		seg.Ix = &msgtab.Index{}
 		f.damaged = true
+		seg.Live = 0
 		s.damage(f.name, seg.First, seg.Last, reason)
 		s.holesIn(seg, func(uint64) bool { return false })
 		s.account(seg)

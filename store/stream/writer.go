@@ -365,7 +365,6 @@ func (s *Store) writeFooter(f *file, sum *summary, d *detail) error {
 	if err := f.f.Truncate(pos + int64(len(b))); err != nil {
 		return err
 	}
-	f.footed = true
 	s.post(func() {
 		if f.sealed = true; f.rewrite {
 			s.compactErased()
