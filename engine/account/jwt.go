@@ -22,6 +22,9 @@ type Claims struct {
 	// NotBefore and Expires bound the time in which users are let in; zero = no bound.
 	NotBefore, Expires time.Time
 	DisallowBearer     bool
+	// Callout: users are let in by an authorization callout, except those of AuthUsers (public keys).
+	Callout   bool
+	AuthUsers []string
 	// Inactive counts imports and exports, which are read but not applied.
 	Inactive int
 
@@ -56,6 +59,8 @@ func DecodeClaims(name, token string) (*Claims, error) {
 		NotBefore: unix(ac.NotBefore), Expires: unix(ac.Expires),
 		DisallowBearer: ac.Limits.DisallowBearer,
 		Inactive:       len(ac.Imports) + len(ac.Exports),
+		Callout:        ac.Authorization.IsEnabled(),
+		AuthUsers:      ac.Authorization.AuthUsers,
 		signers:        make(map[string]*jwt.UserScope, len(ac.SigningKeys)),
 		revoked:        ac.Revocations,
 		limits: config.AccountLimits{
@@ -75,6 +80,9 @@ func DecodeClaims(name, token string) (*Claims, error) {
 		}
 	}
 	c.readMappings(ac.Mappings)
+	if c.Callout {
+		c.warnings = append(c.warnings, fmt.Sprintf("Account %q has an authorization callout, which is not active in this build of ramjet: only its auth_users are let in", c.Subject))
+	}
 	return c, nil
 }
 

@@ -89,6 +89,7 @@ var userChecks = [...]func(*userCheck) *refusal{
 	12: (*userCheck).notRevoked,
 	13: (*userCheck).sourceAllowed,
 	14: (*userCheck).inTimes,
+	15: (*userCheck).notDelegated,
 }
 
 // finishUser runs the checks and answers. On the pool, unless the request has proven all before.
@@ -349,6 +350,15 @@ func (k *userCheck) inTimes() *refusal {
 		return &refusal{why: "outside connect times", reason: netio.ReasonAuthExpired, text: wire.TextUserExpired}
 	case k.expires.IsZero() || end.Before(k.expires):
 		k.expires, k.byAcct = end, false
+	}
+	return nil
+}
+
+// notDelegated: in an account with an authorization callout that decides, except about its own users.
+// There are no callouts yet, so nobody else is let in.
+func (k *userCheck) notDelegated() *refusal {
+	if k.claims.Callout && !slices.Contains(k.claims.AuthUsers, k.user.Subject) {
+		return refuse("the account's authorization callout is not available")
 	}
 	return nil
 }
