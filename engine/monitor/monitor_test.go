@@ -40,6 +40,7 @@ func (f *fake) Accounts() *account.Registry              { return f.reg }
 func (f *fake) Registry() *link.Registry                 { return f.conns }
 func (f *fake) Counters() (c link.Counters)              { c.InMsgs = 7; c.SlowByKind[engine.Client] = 3; return c }
 func (f *fake) CacheStats() interest.Stats               { return interest.Stats{Matches: 5} }
+func (f *fake) Panics() int64                            { return 2 }
 func (f *fake) Usage() (int64, float64)                  { return 4096, 12.5 }
 func (f *fake) Logger() engine.Logger                    { return nil }
 func (f *fake) Listeners() map[string]string             { return map[string]string{"client": "127.0.0.1:4333"} }
