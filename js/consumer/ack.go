@@ -99,15 +99,11 @@ func (c *Consumer) nak(now int64, a *jsapi.AckReply, delay time.Duration) {
 	due := int64(0)
 	if delay > 0 {
 		due = now + int64(delay)
-	}
-	if due == 0 {
-		if !c.retryOrGiveUp(id) {
-			return
-		}
-		c.st.retry(id, 0)
-	} else {
 		c.st.retry(id, due)
 		c.arm(id)
+	} else {
+		c.st.retry(id, 0)
+		c.sched.enqueue(&c.st.pending, id) // whether it had its last delivery shows when its turn comes
 	}
 	c.enc.op(cmdRetry, a.StreamSeq, uint64(due))
 }

@@ -229,9 +229,13 @@ func TestAcknowledgements(t *testing.T) {
 			> in <- a.2 #2 d1 c3 p1
 			ack 1 -NAK
 			> advise nak #1 c2 d2
-			> advise maxdeliver #1 c1 d2
 			info
-			> delivered 3/2 floor 2/1 ackpending 1 redelivered 1 waiting 0 pending 1
+			> delivered 3/2 floor 0/0 ackpending 2 redelivered 1 waiting 0 pending 1
+			next in {"batch":1,"expires":"1ms"}
+			> advise maxdeliver #1 c1 d2
+			> in <- a.3 #3 d1 c4 p0
+			info
+			> delivered 4/3 floor 2/1 ackpending 2 redelivered 1 waiting 0 pending 0
 			needs
 			> needs 1 2 3
 			restart
@@ -239,14 +243,16 @@ func TestAcknowledgements(t *testing.T) {
 			> needs 1 2 3
 			ack 2
 			> release 2-2
+			ack 3
+			> release 3-3
 			info
-			> delivered 3/2 floor 3/2 ackpending 0 redelivered 1 waiting 0 pending 1
+			> delivered 4/3 floor 4/3 ackpending 0 redelivered 1 waiting 0 pending 0
 			ack 1
 			> release 1-1
 			needs
-			> needs 3
+			> needs
 			info
-			> delivered 3/2 floor 3/2 ackpending 0 redelivered 0 waiting 0 pending 1`},
+			> delivered 4/3 floor 4/3 ackpending 0 redelivered 0 waiting 0 pending 0`},
 		{"max deliver one shows no redelivered; lowering acts at the next expiry", `
 			config {"ack_wait":1000000000}
 			pub a.1
@@ -341,7 +347,7 @@ func TestStreamChanges(t *testing.T) {
 			> in <- a.2 #2 d1 c2 p1
 			purge
 			info
-			> delivered 2/2 floor 2/2 ackpending 0 redelivered 0 waiting 0 pending 0
+			> delivered 2/3 floor 2/3 ackpending 0 redelivered 0 waiting 0 pending 0
 			pub a.4
 			next in 1
 			> in <- a.4 #4 d1 c3 p0`},
@@ -569,6 +575,7 @@ func TestPauseResetInactive(t *testing.T) {
 			reset 1
 			> invalid reset: below start seq (10204)
 			reset 3
+			> release 2-2
 			> at 3
 			config {"deliver_policy":"new"}
 			reset 1

@@ -155,6 +155,11 @@ func (s *State) applyRare(kind byte, a *args) bool {
 			return false
 		}
 		s.dropBelow(seq)
+	case cmdPurged:
+		if seq == 0 || seq >= gone {
+			return false
+		}
+		s.purged(seq)
 	case cmdSkip:
 		if seq >= gone {
 			return false

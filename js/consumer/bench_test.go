@@ -34,6 +34,7 @@ func (l *endless) State(s *store.State) {
 }
 func (l *endless) Subjects(*store.Filter, func([]byte, uint64, uint64) bool) {}
 func (l *endless) Pending(_ *store.Filter, from uint64, _ bool) uint64       { return l.last + 1 - from }
+func (l *endless) Deleted(func(from, to uint64) bool)                        {}
 func (l *endless) SeqAt(int64) uint64                                        { return 1 }
 
 // void takes effects and keeps the last acks.

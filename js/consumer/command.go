@@ -18,6 +18,7 @@ const (
 	cmdPullBack  = 12 // last
 	cmdMoved     = 13 // dseq, sseq, ts: delivered without acknowledgement up to here
 	cmdSkip      = 14 // next: what is below can not be read
+	cmdPurged    = 15 // first: nothing is left below
 )
 
 const (

@@ -28,7 +28,8 @@ const (
 // Limits are what bounds a configuration from outside; a limit that is not positive does not exist.
 type Limits struct {
 	Stream              *jsapi.StreamConfig
-	MaxAckPending       int // of the server
+	Standalone          bool // no cluster: one replica only
+	MaxAckPending       int  // of the server
 	AccountAckPending   int
 	MaxRequestBatch     int // of the server
 	AccountMaxConsumers int
@@ -173,6 +174,8 @@ func checkNames(cfg *jsapi.ConsumerConfig, _ *Limits) error {
 
 func checkReplicas(cfg *jsapi.ConsumerConfig, l *Limits) error {
 	switch {
+	case cfg.Replicas > 1 && l.Standalone:
+		return jsapi.StreamReplicasNotSupported.Err()
 	case cfg.Replicas > l.Stream.Replicas:
 		return jsapi.ConsumerReplicasExceedsStream.Err()
 	case cfg.Replicas < 0:

@@ -70,6 +70,7 @@ func TestValidate(t *testing.T) {
 		{`{"filter_subject":"other"}`, ""},
 		{`{"rate_limit_bps":1}`, "consumer in pull mode can not have rate limit set (10086)"},
 		{`{"sample_freq":"x"}`, "failed to parse consumer sampling configuration: strconv.Atoi: parsing \"x\": invalid syntax (10095)"},
+		{`{"sample_freq":"-5"}`, "failed to parse consumer sampling configuration: <nil> (10095)"},
 		{`{"sample_freq":"50%"}`, ""},
 		{`{"deliver_subject":"d","max_waiting":1}`, "consumer in push mode can not set max waiting (10080)"},
 		{`{"deliver_subject":"d","max_ack_pending":1}`, "consumer requires ack policy for max ack pending (10082)"},
@@ -109,6 +110,10 @@ func TestValidate(t *testing.T) {
 		if got := errText(err); got != tc.want {
 			t.Errorf("%.80s\ngot  %q\nwant %q", tc.cfg, got, tc.want)
 		}
+	}
+	alone := &consumer.Limits{Standalone: true, Stream: &jsapi.StreamConfig{Replicas: 1}}
+	if got := errText(consumer.Validate(parseConfig(t, `{"num_replicas":3}`), alone)); got != "replicas > 1 not supported in non-clustered mode (10074)" {
+		t.Error(got)
 	}
 	wq := streamLimits(jsapi.WorkQueueRetention)
 	for cfg, want := range map[string]string{

@@ -82,7 +82,8 @@ func New(env Env, cfg *jsapi.ConsumerConfig, st *State, now int64) *Consumer {
 	}
 	c.scan = st.next
 	c.bucket.init(cfg.RateLimit, env.Burst, now)
-	c.reconcile(now)
+	c.pullBack()
+	c.reconcile()
 	for id := st.pending.head; id != nilID; id = st.pending.at(id).next {
 		c.arm(id)
 	}

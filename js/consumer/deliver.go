@@ -10,6 +10,7 @@ import (
 // Pump delivers what can be delivered now.
 func (c *Consumer) Pump(now int64) {
 	if c.paused > now {
+		c.endNoWait(now, false)
 		return
 	}
 	if c.cfg.Pull() {

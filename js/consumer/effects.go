@@ -11,6 +11,7 @@ type Log interface {
 	Subjects(f *store.Filter, fn func(subject []byte, count, last uint64) bool)
 	Pending(f *store.Filter, from uint64, lastPerSubject bool) uint64
 	SeqAt(t int64) uint64
+	Deleted(fn func(from, to uint64) bool)
 }
 
 // Sink takes the effects, in order, while a method of Consumer runs. All bytes are borrowed until the call returns. It

@@ -273,6 +273,36 @@ func (s *State) dropBelow(first uint64) {
 	s.next = max(s.next, first)
 }
 
+// purged moves on to first, below which nothing is left.
+func (s *State) purged(first uint64) {
+	s.dropBelow(first)
+	if s.delivered.Stream < first-1 {
+		s.delivered.Stream = first - 1
+		s.settle(false)
+	}
+}
+
+// known returns all sequences something is known of, ascending.
+func (s *State) known() []uint64 {
+	if s.pending.n+len(s.exhausted)+len(s.list)-s.listPos == 0 {
+		return nil
+	}
+	var k []uint64
+	for id := s.pending.head; id != nilID; id = s.pending.at(id).next {
+		k = append(k, s.pending.at(id).sseq)
+	}
+	for seq := range s.exhausted {
+		k = append(k, seq)
+	}
+	for _, seq := range s.list[s.listPos:] {
+		if seq&gone == 0 {
+			k = append(k, seq)
+		}
+	}
+	slices.Sort(k)
+	return k
+}
+
 // skip passes over what can not be read.
 func (s *State) skip(next uint64) { s.next = max(s.next, next) }
 

@@ -186,7 +186,7 @@ func randomOp(w *world, o *jstest.OracleConsumer, rnd *rng.Source) string {
 		w.log.Purge(f, below)
 		w.c.Purged(w.now)
 		w.c.Pump(w.now)
-		o.Removed(w.now)
+		o.Purged(w.now)
 		return fmt.Sprint("purge ", f, " ", below)
 	case k < 97:
 		cfg := *w.c.Config()

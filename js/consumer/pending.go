@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"maps"
 	"slices"
 
 	"ramjet/store"
@@ -64,48 +63,57 @@ func (c *Consumer) forget(seq uint64, reason []byte) bool {
 // Purged tells that many messages may have left the stream. Call Pump afterwards.
 func (c *Consumer) Purged(now int64) {
 	c.counted = false
-	c.reconcile(now)
-	var r store.Rec
-	for id := c.st.pending.head; id != nilID; {
-		seq, next := c.st.pending.at(id).sseq, c.st.pending.at(id).next
-		if c.env.Log.Load(seq, &r) == store.None {
-			c.forget(seq, nil)
-		}
-		id = next
+	if first := c.first(); c.st.next < first {
+		c.unscheduleIf(func(uint64) bool { return true })
+		c.st.purged(first)
+		c.enc.op(cmdPurged, first)
 	}
-	for _, seq := range slices.Sorted(maps.Keys(c.st.exhausted)) {
-		if c.env.Log.Load(seq, &r) == store.None {
-			c.forget(seq, nil)
-		}
-	}
-	for i := len(c.st.list) - 1; i >= c.st.listPos; i-- {
-		if seq := c.st.list[i]; seq&gone == 0 && c.env.Log.Load(seq, &r) == store.None {
-			c.forget(seq, nil)
-		}
-	}
+	c.reconcile()
 	c.scan = max(c.scan, c.st.next)
 }
 
-// reconcile drops what the stream does not hold any more: after a purge and when becoming leader.
-func (c *Consumer) reconcile(now int64) {
+// first returns the first sequence the stream has or will have.
+func (c *Consumer) first() uint64 {
 	var ls store.State
 	c.env.Log.State(&ls)
-	if ls.LastSeq < c.st.delivered.Stream && c.st.delivered.Consumer > 0 {
-		c.unscheduleIf(func(seq uint64) bool { return seq > ls.LastSeq })
-		c.st.pullBack(ls.LastSeq)
-		c.enc.op(cmdPullBack, ls.LastSeq)
-		c.scan, c.counted = c.st.next, false
-	}
-	first := ls.FirstSeq
 	if ls.Msgs == 0 {
-		first = ls.LastSeq + 1
+		return ls.LastSeq + 1
 	}
-	if c.below(first) {
+	return ls.FirstSeq
+}
+
+// reconcile drops what the stream does not hold any more: after a purge and when becoming leader.
+func (c *Consumer) reconcile() {
+	if first := c.first(); c.below(first) {
 		c.unscheduleIf(func(seq uint64) bool { return seq < first })
 		c.st.dropBelow(first)
 		c.enc.op(cmdDropBelow, first)
 		c.scan, c.counted = max(c.scan, c.st.next), false
 	}
+	known := c.st.known()
+	if len(known) == 0 {
+		return
+	}
+	c.env.Log.Deleted(func(from, to uint64) bool {
+		i, _ := slices.BinarySearch(known, from)
+		for known = known[i:]; len(known) > 0 && known[0] <= to; known = known[1:] {
+			c.forget(known[0], nil)
+		}
+		return len(known) > 0
+	})
+}
+
+// pullBack goes back to the end of a stream that lost its end.
+func (c *Consumer) pullBack() {
+	var ls store.State
+	c.env.Log.State(&ls)
+	if ls.LastSeq >= c.st.delivered.Stream || c.st.delivered.Consumer == 0 {
+		return
+	}
+	c.unscheduleIf(func(seq uint64) bool { return seq > ls.LastSeq })
+	c.st.pullBack(ls.LastSeq)
+	c.enc.op(cmdPullBack, ls.LastSeq)
+	c.scan, c.counted = c.st.next, false
 }
 
 // below reports whether anything is known of messages below first.

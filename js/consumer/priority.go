@@ -45,7 +45,7 @@ func (c *Consumer) checkPriority(r *jsapi.NextRequest) (code int, text string) {
 		return 400, textBadRequest + "Priority Group missing"
 	case !slices.Contains(c.cfg.PriorityGroups, r.Group):
 		return 400, textBadRequest + "Invalid Priority Group"
-	case r.ID != "" && r.ID != c.pin.id:
+	case r.ID != "" && c.pin.id != "" && r.ID != c.pin.id:
 		return 423, textPinMismatch
 	}
 	return 0, ""

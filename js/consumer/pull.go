@@ -50,7 +50,7 @@ func (c *Consumer) Next(now int64, to, hdr, body []byte) {
 	}
 	w := waiter{reply: to, n: r.Batch, bytes: r.MaxBytes, limited: r.MaxBytes > 0, noWait: r.NoWait, plain: r.Plain,
 		beat: int64(r.Heartbeat), minPend: r.MinPending, minAck: r.MinAckPending, pin: r.ID}
-	if r.Expires > 0 {
+	if r.Expires != 0 { // a negative one is over at once
 		w.expires = now + int64(r.Expires)
 	}
 	if c.cfg.PriorityPolicy == jsapi.PriorityPrioritized {
@@ -102,9 +102,7 @@ func (c *Consumer) pumpPull(now int64) {
 	for c.wait.n > 0 {
 		wid := c.pick()
 		if wid == nilID {
-			if c.cfg.PriorityPolicy == jsapi.PriorityOverflow {
-				c.endNoWait(now, false)
-			}
+			c.endNoWait(now, false)
 			return
 		}
 		if !have {

@@ -96,6 +96,24 @@ func TestPullRequests(t *testing.T) {
 			> x <- a.1 #1 d1 c1 p1
 			next in {"batch":1,"no_wait":true}
 			> in 408 Requests Pending`},
+		{"negative expiry is over at once, negative batch is one", `
+			config {}
+			pub a.1 a.2
+			next in {"batch":1,"expires":-5}
+			> in 408 Request Timeout Nats-Pending-Messages=1 Nats-Pending-Bytes=0
+			next in {"batch":-1}
+			> in <- a.1 #1 d1 c1 p1
+			next in -3
+			> in <- a.2 #2 d1 c2 p0`},
+		{"no_wait while paused", `
+			config {}
+			pub a.1
+			pause 1s
+			next in {"batch":1,"no_wait":true}
+			> in 404 No Messages
+			next i2 {"batch":1,"no_wait":true,"expires":"500ms"}
+			after 500ms
+			> i2 408 Request Timeout Nats-Pending-Messages=1 Nats-Pending-Bytes=0`},
 		{"no_wait waits for max_ack_pending", `
 			config {"max_ack_pending":1}
 			pub a.1 a.2
@@ -302,11 +320,13 @@ func TestPinnedClient(t *testing.T) {
 	if pin() != "" {
 		t.Fatal("pin claimed by a rejected request")
 	}
+	expect(`next x {"batch":1,"group":"A","id":"old"}`, "x 423 Nats-Wrong-Pin-Id Nats-Pending-Messages=1 Nats-Pending-Bytes=0")
 	w.do(`next x {"batch":1,"group":"A","expires":"60s"}`)
 	id := pin()
 	if got := w.collect(); len(id) != 22 || got[0] != "x <- a.2 #2 d1 c2 p1 Nats-Pin-Id="+id || got[1] != "advise pinned A 22" {
 		t.Fatalf("%q %q", got, id)
 	}
+	expect(`next n {"batch":1,"group":"A","no_wait":true}`, "n 404 No Messages")
 	// Stand-by: waits with heartbeats, its budget untouched.
 	expect(`next y {"batch":1,"group":"A","expires":"60s","idle_heartbeat":"1s","max_bytes":100}`)
 	expect("after 1s", "y 100 Idle Heartbeat Nats-Last-Consumer=2 Nats-Last-Stream=2")

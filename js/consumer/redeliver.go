@@ -37,18 +37,17 @@ func (c *Consumer) expireDeliveries(now int64) {
 	}
 }
 
-// retryOrGiveUp makes a message ready for the next delivery, unless it had its last; false if it had.
-func (c *Consumer) retryOrGiveUp(id int32) bool {
+// retryOrGiveUp makes a message ready for the next delivery, unless it had its last.
+func (c *Consumer) retryOrGiveUp(id int32) {
 	e := c.st.pending.at(id)
 	if c.cfg.MaxDeliver > 0 && int(e.deliveries) >= c.cfg.MaxDeliver {
 		c.advise(Advice{Kind: AdviseMaxDeliver, StreamSeq: e.sseq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries)})
 		c.sched.remove(&c.st.pending, id)
 		c.enc.op(cmdExhaust, e.sseq)
 		c.st.exhaust(id)
-		return false
+		return
 	}
 	c.sched.enqueue(&c.st.pending, id)
-	return true
 }
 
 // found says what fetch found.

@@ -14,6 +14,10 @@ func (c *Consumer) Reset(now int64, seq uint64) (uint64, error) {
 	} else if err := c.resettable(seq); err != nil {
 		return 0, jsapi.ConsumerInvalidReset.Wrap(err)
 	}
+	from := c.st.floor.Stream + 1
+	for q := range c.st.exhausted {
+		from = min(from, q)
+	}
 	c.sched.clear()
 	c.st.reset(seq)
 	c.enc.op(cmdReset, seq)
@@ -21,6 +25,9 @@ func (c *Consumer) Reset(now int64, seq uint64) (uint64, error) {
 	c.replay = replay{}
 	c.flow.reset()
 	c.active = now
+	if from < seq {
+		c.env.Sink.Release(from, seq-1) // passed over now
+	}
 	c.Pump(now)
 	return seq, nil
 }

@@ -18,7 +18,7 @@ func checkSampling(s string) error {
 	case err != nil:
 		return jsapi.ConsumerInvalidSampling.Wrap(err)
 	case n < 0:
-		return jsapi.ConsumerInvalidSampling.Wrap(errors.New("negative value"))
+		return jsapi.ConsumerInvalidSampling.Wrap(errors.New("<nil>"))
 	}
 	return nil
 }

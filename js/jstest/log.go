@@ -150,3 +150,15 @@ func (l *Log) SeqAt(t int64) uint64 {
 	}
 	return l.Last + 1
 }
+
+// Deleted lists the runs of missing sequences between the first and the last message.
+func (l *Log) Deleted(fn func(from, to uint64) bool) {
+	for i := 1; i < len(l.Msgs); i++ {
+		if from, to := l.Msgs[i-1].Seq+1, l.Msgs[i].Seq-1; from <= to && !fn(from, to) {
+			return
+		}
+	}
+	if n := len(l.Msgs); n > 0 && l.Msgs[n-1].Seq < l.Last {
+		fn(l.Msgs[n-1].Seq+1, l.Last)
+	}
+}

@@ -180,6 +180,12 @@ func (o *OracleConsumer) Pump(now int64) {
 	o.expire(now)
 	for len(o.reqs) > 0 {
 		var rec store.Rec
+		if len(o.ready) > 0 {
+			if m := o.find(o.ready[0]); o.MaxDel > 0 && m.n >= o.MaxDel {
+				o.retry(m)
+				continue
+			}
+		}
 		again := len(o.ready) > 0
 		switch {
 		case again:
@@ -313,8 +319,8 @@ func (o *OracleConsumer) Ack(now int64, kind string, seq, dseq uint64, delay int
 	case kind == "-NAK" && delay > 0:
 		m.due = now + delay
 	case kind == "-NAK":
-		o.retry(m)
-		m.due = 0
+		m.ready, m.due = true, 0
+		o.ready = append(o.ready, m.seq)
 	}
 	o.Pump(now)
 }
@@ -339,6 +345,23 @@ func (o *OracleConsumer) ackAll(seq, dseq uint64) {
 	o.floorC, o.floorS = max(o.floorC, min(dseq, o.dseq)), max(o.floorS, min(seq, o.sseq))
 }
 
+func (o *OracleConsumer) first() uint64 {
+	if len(o.Log.Msgs) > 0 {
+		return o.Log.Msgs[0].Seq
+	}
+	return o.Log.Last + 1
+}
+
+// Purged tells that messages left the log by a purge.
+func (o *OracleConsumer) Purged(now int64) {
+	if first := o.first(); o.next < first {
+		o.next, o.sseq = first, max(o.sseq, first-1)
+		o.out, o.ready = nil, nil
+		o.floor(false)
+	}
+	o.Removed(now)
+}
+
 // Removed tells that messages left the log.
 func (o *OracleConsumer) Removed(now int64) {
 	var gone []uint64
@@ -361,6 +384,7 @@ func (o *OracleConsumer) Removed(now int64) {
 // Restart forgets what only the leader knew: requests, and the order of what waits for redelivery.
 func (o *OracleConsumer) Restart() {
 	o.reqs, o.ready = nil, nil
+	o.next = max(o.next, o.first())
 	for _, m := range o.out {
 		m.ready = false
 	}
