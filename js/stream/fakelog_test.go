@@ -17,6 +17,7 @@ type fakeLog struct {
 	last  uint64
 	bytes uint64
 	fail  error
+	cold  bool // reads have to wait
 	quiet bool // keep nothing: for allocation tests
 }
 
@@ -67,6 +68,9 @@ func (l *fakeLog) find(seq uint64) int {
 }
 
 func (l *fakeLog) Load(seq uint64, r *store.Rec) store.Avail {
+	if l.cold {
+		return store.Pending
+	}
 	if i := l.find(seq); i < len(l.msgs) && l.msgs[i].Seq == seq {
 		*r = l.msgs[i]
 		return store.Hit
@@ -75,6 +79,9 @@ func (l *fakeLog) Load(seq uint64, r *store.Rec) store.Avail {
 }
 
 func (l *fakeLog) Next(f *store.Filter, from uint64, r *store.Rec) store.Avail {
+	if l.cold {
+		return store.Pending
+	}
 	for i := l.find(from); i < len(l.msgs); i++ {
 		if passesFilter(f, l.msgs[i].Subject) {
 			*r = l.msgs[i]

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/json"
-	"math"
 
 	"ramjet/js/op"
 	"ramjet/proto/header"
@@ -25,6 +24,8 @@ type Machine struct {
 	sched    schedules
 	republ   *subject.Transform
 	applied  uint64
+
+	recheck []released
 
 	rec   store.Rec // scratch
 	state store.State
@@ -157,7 +158,6 @@ func (m *Machine) applyPurge(c *op.Cmd, out *Effects) {
 
 func (m *Machine) purge(p store.Purge, out *Effects) {
 	n := m.log.Purge(&p, nil)
-	m.log.State(&m.state)
 	if m.cfg.AllowMsgSchedules {
 		m.sched.prune(m.log)
 	}
@@ -198,13 +198,21 @@ func (m *Machine) trim(out *Effects) {
 		return
 	}
 	for {
-		m.log.State(&m.state)
-		over := m.cfg.MaxMsgs > 0 && m.state.Msgs > uint64(m.cfg.MaxMsgs) ||
-			m.cfg.MaxBytes > 0 && m.state.Bytes > uint64(m.cfg.MaxBytes)
-		if !over || m.state.Msgs == 0 || !m.remove(m.state.FirstSeq, false, true, out) {
+		msgs, bytes, first, _ := m.size()
+		over := m.cfg.MaxMsgs > 0 && msgs > uint64(m.cfg.MaxMsgs) || m.cfg.MaxBytes > 0 && bytes > uint64(m.cfg.MaxBytes)
+		if !over || msgs == 0 || !m.remove(first, false, true, out) {
 			return
 		}
 	}
+}
+
+// size returns the size of the log.
+func (m *Machine) size() (msgs, bytes, first, last uint64) {
+	if s, ok := m.log.(Sizer); ok {
+		return s.Size()
+	}
+	m.log.State(&m.state)
+	return m.state.Msgs, m.state.Bytes, m.state.FirstSeq, m.state.LastSeq
 }
 
 // applyExpire removes what is too old at now. Markers are commands of their own.
@@ -270,43 +278,6 @@ func (m *Machine) trimSubjects(most uint64, out *Effects) {
 
 // retains reports whether consumers decide how long messages live.
 func (m *Machine) retains() bool { return m.cfg.Retention != jsapi.LimitsRetention }
-
-// Released is called when a consumer no longer needs a message: it is removed if nobody does. Subject nil: it is read
-// from the log. False: the message stays, or is gone already.
-func (m *Machine) Released(seq uint64, out *Effects) bool {
-	if !m.retains() || m.log.Load(seq, &m.rec) != store.Hit {
-		return false
-	}
-	if m.retainer != nil && m.retainer.Needs(seq, m.rec.Subject) {
-		return false
-	}
-	return m.remove(seq, false, false, out)
-}
-
-// Sweep removes every message that no consumer needs: after a consumer was deleted, its filter narrowed, the retention
-// changed or the stream recovered. On a work queue messages without consumer stay. It looks at every message.
-func (m *Machine) Sweep(out *Effects) {
-	if m.cfg.Retention != jsapi.InterestRetention {
-		return
-	}
-	var gone []uint64
-	for seq := uint64(0); ; {
-		if m.log.Next(nil, seq, &m.rec) != store.Hit {
-			break
-		}
-		seq = m.rec.Seq
-		if m.retainer == nil || !m.retainer.Needs(seq, m.rec.Subject) {
-			gone = append(gone, seq)
-		}
-		if seq == math.MaxUint64 {
-			break
-		}
-		seq++
-	}
-	for _, seq := range gone {
-		m.remove(seq, false, false, out)
-	}
-}
 
 // Rebuild restores from the log what a checkpoint would have held: the dedupe window, the last id, schedules. now is
 // the time of recovery in unix nanoseconds.

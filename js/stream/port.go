@@ -57,3 +57,8 @@ type DueLister interface {
 	// Due calls fn, in any order, for each message whose own TTL is over at now until fn returns false.
 	Due(now int64, fn func(seq uint64) bool)
 }
+
+// Sizer is a Log that tells its size without looking at any message: State may have to read the time of the first one.
+type Sizer interface {
+	Size() (msgs, bytes, first, last uint64)
+}

@@ -243,11 +243,11 @@ func checkDiscardNew(f *Front, p *publish) *jsapi.Error {
 	if c.MaxMsgs <= 0 && c.MaxBytes <= 0 {
 		return nil
 	}
-	f.m.log.State(&f.state)
-	if c.MaxMsgs > 0 && !p.replace && f.state.Msgs+f.inMsgs >= uint64(c.MaxMsgs) {
+	msgs, bytes, _, _ := f.m.size()
+	if c.MaxMsgs > 0 && !p.replace && msgs+f.inMsgs >= uint64(c.MaxMsgs) {
 		return storeFailed("maximum messages exceeded")
 	}
-	if c.MaxBytes > 0 && f.state.Bytes+f.inBytes+p.size > uint64(c.MaxBytes) && (!p.replace || freed < p.size) {
+	if c.MaxBytes > 0 && bytes+f.inBytes+p.size > uint64(c.MaxBytes) && (!p.replace || freed < p.size) {
 		return storeFailed("maximum bytes exceeded")
 	}
 	return nil

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"ramjet/proto/jsapi"
 	"ramjet/proto/subject"
+	"ramjet/store"
 )
 
 // Retainer is what a stream with interest or work-queue retention asks its consumers. It is implemented by Holders.
@@ -10,6 +12,8 @@ type Retainer interface {
 	Interest(subject []byte) bool
 	// Needs reports whether a consumer has yet to see or acknowledge the message.
 	Needs(seq uint64, subject []byte) bool
+	// MayNeed is Needs without the subject: false means that nobody needs the message, whatever its subject.
+	MayNeed(seq uint64) bool
 }
 
 // Holder is one consumer as retention sees it. Owner: the shard.
@@ -69,4 +73,92 @@ func (h *Holders) Needs(seq uint64, subj []byte) bool {
 		}
 	}
 	return false
+}
+
+// MayNeed implements Retainer.
+func (h *Holders) MayNeed(seq uint64) bool {
+	for _, c := range h.list {
+		if c.Needs(seq) {
+			return true
+		}
+	}
+	return false
+}
+
+// released is a range of messages that a consumer no longer needs, which waits for a cold block.
+type released struct {
+	from, to uint64
+	filter   *store.Filter
+}
+
+// Released is called when a consumer no longer needs the messages from..to that pass its filter (nil: all): those that
+// nobody needs are removed. What cannot be decided before a cold block is read is remembered for Recheck.
+func (m *Machine) Released(from, to uint64, filter *store.Filter, out *Effects) {
+	if !m.retains() {
+		return
+	}
+	if from == to {
+		filter = nil // the consumer had the message
+	}
+	_, _, first, last := m.size()
+	from, to = max(from, first), min(to, last)
+	for seq := from; seq <= to; seq++ {
+		switch a := m.release(seq, to, filter, out); {
+		case a == store.Pending:
+			m.recheck = append(m.recheck, released{seq, to, filter})
+			return
+		case a == store.None:
+			return
+		case a == store.Hit:
+			seq = m.rec.Seq
+		}
+	}
+}
+
+// release decides about the first message at or after seq. Its sequence is left in m.rec.
+func (m *Machine) release(seq, to uint64, filter *store.Filter, out *Effects) store.Avail {
+	if filter.All() && (m.retainer == nil || !m.retainer.MayNeed(seq)) {
+		m.rec.Seq = seq
+		m.remove(seq, false, false, out)
+		return store.Hit
+	}
+	a := m.log.Next(filter, seq, &m.rec)
+	if a != store.Hit && a != store.Damaged || m.rec.Seq > to {
+		if a == store.Pending {
+			return a
+		}
+		return store.None
+	}
+	if at := m.rec.Seq; a == store.Hit && !m.retainer.Needs(at, m.rec.Subject) {
+		m.remove(at, false, false, out)
+		m.rec.Seq = at
+	}
+	return store.Hit
+}
+
+// Recheck goes on with what waited for cold blocks: call it when the log has read something.
+func (m *Machine) Recheck(out *Effects) {
+	list := m.recheck
+	m.recheck = nil
+	for _, r := range list {
+		m.Released(r.from, r.to, r.filter, out)
+	}
+}
+
+// Sweep removes every message that no consumer needs: after a consumer was deleted, its filter narrowed, the retention
+// changed or the stream recovered. On a work queue messages without consumer stay. It looks at every message.
+func (m *Machine) Sweep(out *Effects) {
+	if m.cfg.Retention != jsapi.InterestRetention {
+		return
+	}
+	if h, ok := m.retainer.(*Holders); m.retainer == nil || ok && h.Len() == 0 {
+		if msgs, _, _, _ := m.size(); msgs > 0 {
+			m.purge(store.Purge{}, out)
+		}
+		return
+	}
+	_, _, first, last := m.size()
+	if last > 0 {
+		m.Released(first, last, nil, out)
+	}
 }
