@@ -471,6 +471,14 @@ func TestStartAndFilters(t *testing.T) {
 			config {"deliver_policy":"by_start_time","opt_start_time":"2023-11-14T22:13:20.5Z"}
 			next in 1
 			> in <- a.2 #2 d1 c1 p0`},
+		{"start time goes to the first match, or to the end", `
+			pub a.1 a.2 a.3 a.1
+			config {"deliver_policy":"by_start_time","opt_start_time":"2020-01-01T00:00:00Z","filter_subjects":["a.2","a.3"]}
+			info
+			> delivered 0/1 floor 0/1 ackpending 0 redelivered 0 waiting 0 pending 2
+			config {"deliver_policy":"by_start_time","opt_start_time":"2030-01-01T00:00:00Z","filter_subjects":["a.2","a.3"]}
+			info
+			> delivered 0/4 floor 0/4 ackpending 0 redelivered 0 waiting 0 pending 0`},
 		{"last per subject, then everything new", `
 			pub a.1 a.2 a.1 a.3 a.2 b.1
 			config {"deliver_policy":"last_per_subject","filter_subject":"a.*"}

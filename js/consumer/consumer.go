@@ -111,6 +111,12 @@ func (c *Consumer) Start(now int64) {
 		next = max(c.cfg.OptStartSeq, ls.FirstSeq)
 	case jsapi.DeliverByStartTime:
 		next = max(c.env.Log.SeqAt(c.cfg.OptStartTime.UnixNano()), ls.FirstSeq)
+		switch c.env.Log.Next(&c.filter, next, &c.rec) {
+		case store.Hit:
+			next = c.rec.Seq
+		case store.None:
+			next = ls.LastSeq + 1
+		}
 	case jsapi.DeliverLastPerSubject:
 		list = c.lastPerSubject()
 	}

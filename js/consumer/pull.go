@@ -100,11 +100,6 @@ func (c *Consumer) pumpPull(now int64) {
 	var deliveries uint64
 	have := false
 	for c.wait.n > 0 {
-		wid := c.pick()
-		if wid == nilID {
-			c.endNoWait(now, false)
-			return
-		}
 		if !have {
 			var f found
 			if f, id = c.fetch(now); f != message {
@@ -115,6 +110,11 @@ func (c *Consumer) pumpPull(now int64) {
 			}
 			deliveries = c.prepare(id)
 			have = true
+		}
+		wid := c.pick() // only with a message at hand: an old pin is refused when it would be used
+		if wid == nilID {
+			c.endNoWait(now, false)
+			return
 		}
 		w := c.wait.at(wid)
 		size := c.size()
