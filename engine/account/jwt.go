@@ -1,6 +1,8 @@
 package account
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -119,6 +121,34 @@ func (c *Claims) Revoked(user string, issued int64) bool {
 		}
 	}
 	return false
+}
+
+// Mappings returns the mappings in force. Not to be modified. Any goroutine.
+func (c *Claims) Mappings() []*config.Mapping { return c.mappings }
+
+// Revocations returns until when which users are revoked; `*` is all. Any goroutine.
+func (c *Claims) Revocations() map[string]time.Time {
+	if len(c.revoked) == 0 {
+		return nil
+	}
+	m := make(map[string]time.Time, len(c.revoked))
+	for k, at := range c.revoked {
+		m[k] = time.Unix(at, 0).UTC()
+	}
+	return m
+}
+
+// Payload returns the JSON of a token's claims, nil if it is none; nothing is verified. Any goroutine.
+func Payload(token string) []byte {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || !json.Valid(b) {
+		return nil
+	}
+	return b
 }
 
 // PermissionsOf converts the permissions of a JWT; nil when they do not restrict.

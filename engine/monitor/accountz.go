@@ -7,6 +7,7 @@ import (
 
 	"ramjet/engine"
 	"ramjet/engine/account"
+	"ramjet/engine/config"
 	"ramjet/engine/link"
 	"ramjet/proto/sysapi"
 )
@@ -48,10 +49,18 @@ func (s *Server) AccountInfo(name string) (*sysapi.AccountInfo, error) {
 	clients, leafs := a.Conns()
 	stats := sublistStats(a.Index().Stats())
 	updated := s.src.ConfigTime().UTC()
-	return &sysapi.AccountInfo{
+	info := &sysapi.AccountInfo{
 		Name: a.Name(), Updated: &updated, IsSystem: a == s.src.Accounts().System(), Complete: true, Leafs: leafs, Clients: clients,
 		Subs: stats.NumSubs, NameTag: a.NameTag(), Sublist: &stats, Mappings: s.mappings(a.Name()),
-	}, nil
+	}
+	if c := a.Snap().Claims; c != nil {
+		info.Mappings = mapDests(c.Mappings())
+		info.JWT, info.IssuerKey, info.Tags, info.Claim = c.Token, c.Issuer, c.Tags, account.Payload(c.Token)
+		info.Expired = !c.Expires.IsZero() && !s.src.Now().Before(c.Expires)
+		info.Complete = c.Inactive == 0
+		info.Revoked = c.Revocations()
+	}
+	return info, nil
 }
 
 // mappings returns the configured subject mappings of an account.
@@ -66,6 +75,10 @@ func (s *Server) mappings(name string) map[string][]sysapi.MapDest {
 			}
 		}
 	}
+	return mapDests(list)
+}
+
+func mapDests(list []*config.Mapping) map[string][]sysapi.MapDest {
 	if len(list) == 0 {
 		return nil
 	}
@@ -94,7 +107,7 @@ func (s *Server) AccountStatz(o *sysapi.AccountStatzOptions) (*sysapi.AccountSta
 		}
 		if clients+leafs > 0 || o.IncludeUnused {
 			st := &sysapi.AccountStat{
-				Account: a.Name(), Name: a.Name(), Conns: clients, Leafs: leafs, TotalConns: clients + leafs,
+				Account: a.Name(), Name: a.NameTag(), Conns: clients, Leafs: leafs, TotalConns: clients + leafs,
 				NumSubs: uint32(a.Index().Count()), Sent: emptyData(), Received: emptyData(),
 			}
 			t := a.Gone()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ramjet/engine"
+	"ramjet/engine/account"
 	"ramjet/engine/config"
 	"ramjet/engine/link"
 	"ramjet/proto/sysapi"
@@ -54,6 +55,10 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 	}
 	if a := src.Accounts().System(); a != nil {
 		v.SystemAccount = a.Name()
+	}
+	v.OperatorsJWT = o.Operators
+	for _, token := range o.Operators {
+		v.OperatorsClaim = append(v.OperatorsClaim, account.Payload(token))
 	}
 	if o.Cluster != nil { // as in INFO: a server by itself names nobody to connect to
 		v.ConnectURLs, v.WSConnectURLs = src.ConnectURLs()

@@ -16,9 +16,8 @@ import (
 // and of which pools need two. So once it is calm, two collections follow a burst, and the pages go back to the system.
 const (
 	trimEvery = 3 * time.Second
-	trimMin   = 4 << 20  // bytes allocated since the last collection by trim that are worth another
-	trimFree  = 16 << 20 // free bytes worth returning at once instead of by the runtime's slow scavenger
-	trimRuns  = 2        // a pool gives up what was idle during two collections
+	trimMin   = 4 << 20 // bytes allocated since the last collection by trim that are worth another
+	trimRuns  = 2       // a pool gives up what was idle during two collections
 )
 
 // trimAction is what trimmer decides.
@@ -27,7 +26,7 @@ type trimAction int
 const (
 	trimNothing trimAction = iota
 	trimCollect
-	trimRelease // collect, and return free pages to the system
+	trimRelease // collect, and return free pages to the system at once: the runtime's scavenger takes its time
 )
 
 // heapSample is what trimmer decides on.
@@ -35,7 +34,6 @@ type heapSample struct {
 	cycles uint64 // collections since the start
 	allocs uint64 // bytes allocated since the start
 	live   uint64 // bytes marked by the last collection
-	free   uint64 // bytes of heap that are free and not returned
 }
 
 // trimmer decides when to collect. Its timer calls it, never two at a time.
@@ -44,7 +42,7 @@ type trimmer struct {
 	last   heapSample
 	base   uint64 // allocs when the last burst was dealt with
 	left   int    // collections still due after a burst
-	sample [4]metrics.Sample
+	sample [3]metrics.Sample
 }
 
 // next looks at h. A collection since the last look means that the runtime is busy with a burst: it is left alone.
@@ -58,7 +56,7 @@ func (t *trimmer) next(h heapSample) trimAction {
 		return trimNothing
 	}
 	t.left--
-	if t.left == 0 && h.free >= trimFree {
+	if t.left == 0 {
 		return trimRelease
 	}
 	return trimCollect
@@ -80,7 +78,7 @@ func (t *trimmer) look() {
 }
 
 func (t *trimmer) read() heapSample {
-	for i, name := range [...]string{"/gc/cycles/total:gc-cycles", "/gc/heap/allocs:bytes", "/gc/heap/live:bytes", "/memory/classes/heap/free:bytes"} {
+	for i, name := range [...]string{"/gc/cycles/total:gc-cycles", "/gc/heap/allocs:bytes", "/gc/heap/live:bytes"} {
 		t.sample[i].Name = name
 	}
 	metrics.Read(t.sample[:])
@@ -90,5 +88,5 @@ func (t *trimmer) read() heapSample {
 		}
 		return t.sample[i].Value.Uint64()
 	}
-	return heapSample{cycles: value(0), allocs: value(1), live: value(2), free: value(3)}
+	return heapSample{cycles: value(0), allocs: value(1), live: value(2)}
 }

@@ -14,18 +14,18 @@ func TestTrimmer(t *testing.T) {
 		h    heapSample
 		want trimAction
 	}{
-		{heapSample{cycles: 1, allocs: 2 * mb}, trimNothing},                             // start
-		{heapSample{cycles: 1, allocs: 3 * mb}, trimNothing},                             // quiet
-		{heapSample{cycles: 9, allocs: 900 * mb, live: 100 * mb}, trimNothing},           // burst
-		{heapSample{cycles: 12, allocs: 950 * mb, live: 100 * mb}, trimNothing},          // and more of it
-		{heapSample{cycles: 12, allocs: 951 * mb, live: 100 * mb, free: mb}, trimCollect}, // calm
-		{heapSample{cycles: 12, allocs: 951 * mb, live: 50 * mb, free: 50 * mb}, trimRelease},
-		{heapSample{cycles: 12, allocs: 952 * mb, live: 8 * mb, free: mb}, trimNothing},
-		{heapSample{cycles: 12, allocs: 953 * mb, live: 8 * mb, free: mb}, trimNothing}, // a little more every time
-		{heapSample{cycles: 12, allocs: 960 * mb, live: 800 * mb}, trimNothing},         // little beside what is live
+		{heapSample{cycles: 1, allocs: 2 * mb}, trimNothing},                    // start
+		{heapSample{cycles: 1, allocs: 3 * mb}, trimNothing},                    // quiet
+		{heapSample{cycles: 9, allocs: 900 * mb, live: 100 * mb}, trimNothing},  // burst
+		{heapSample{cycles: 12, allocs: 950 * mb, live: 100 * mb}, trimNothing}, // and more of it
+		{heapSample{cycles: 12, allocs: 951 * mb, live: 100 * mb}, trimCollect}, // calm
+		{heapSample{cycles: 12, allocs: 951 * mb, live: 50 * mb}, trimRelease},
+		{heapSample{cycles: 12, allocs: 952 * mb, live: 8 * mb}, trimNothing},
+		{heapSample{cycles: 12, allocs: 953 * mb, live: 8 * mb}, trimNothing},   // a little more every time
+		{heapSample{cycles: 12, allocs: 960 * mb, live: 800 * mb}, trimNothing}, // little beside what is live
 		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb}, trimCollect},
-		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb, free: mb}, trimCollect}, // nothing to return
-		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb, free: mb}, trimNothing},
+		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb}, trimRelease},
+		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb}, trimNothing},
 	} {
 		if got := tr.next(step.h); got != step.want {
 			t.Errorf("step %d: %v, want %v", i, got, step.want)

@@ -231,6 +231,11 @@ func TestOperatorAccounts(t *testing.T) {
 	if sys := w.srv.accounts.System(); sys == nil || sys.Name() != w.system.public {
 		t.Error("not the operator's system account")
 	}
+	info, err := w.srv.pages.AccountInfo(w.account.public)
+	if err != nil || info.IssuerKey != w.operator.public || info.JWT != w.opts.ResolverPreload[w.account.public] || info.NameTag != "acme" ||
+		info.Complete || info.Expired || !strings.Contains(string(info.Claim), `"name":"acme"`) {
+		t.Errorf("%+v %v", info, err)
+	}
 	p, got := w.connect(w.jwt(w.account, nil))
 	if got != "PONG" {
 		t.Fatal(got)

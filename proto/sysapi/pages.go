@@ -1,6 +1,9 @@
 package sysapi
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Connz is the answer of /connz.
 type Connz struct {
@@ -138,7 +141,12 @@ type AccountInfo struct {
 	Clients   int                  `json:"client_connections"`
 	Subs      uint32               `json:"subscriptions"`
 	Mappings  map[string][]MapDest `json:"mappings,omitempty"`
+	JWT       string               `json:"jwt,omitempty"`
+	IssuerKey string               `json:"issuer_key,omitempty"`
 	NameTag   string               `json:"name_tag,omitempty"`
+	Tags      []string             `json:"tags,omitempty"`
+	Claim     json.RawMessage      `json:"decoded_jwt,omitempty"`
+	Revoked   map[string]time.Time `json:"revoked_user,omitempty"`
 	Sublist   *SublistStats        `json:"sublist_stats,omitempty"`
 }
 

@@ -1,6 +1,9 @@
 package sysapi
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Varz is the answer of /varz.
 type Varz struct {
@@ -71,6 +74,8 @@ type Varz struct {
 	Tags              []string               `json:"tags,omitempty"`
 	Metadata          map[string]string      `json:"metadata,omitempty"`
 	FeatureFlags      map[string]bool        `json:"feature_flags,omitempty"`
+	OperatorsJWT      []string               `json:"trusted_operators_jwt,omitempty"`
+	OperatorsClaim    []json.RawMessage      `json:"trusted_operators_claim,omitempty"`
 	SystemAccount     string                 `json:"system_account,omitempty"`
 	OCSPCache         *OCSPResponseCacheVarz `json:"ocsp_peer_cache,omitempty"`
 	SlowConsumerStats *KindStats             `json:"slow_consumer_stats"`
