@@ -67,9 +67,18 @@ type Account interface {
 	Streams() []Stream         // in order of names
 	// CreateStream makes a stream of a validated configuration. Under Lock.
 	CreateStream(cfg *jsapi.StreamConfig) (Stream, *jsapi.Error)
-	// Restore begins to take a backup: chunks go to the subject that is returned, done is called at the end of the transfer with
-	// the stream or the error (once, from a goroutine of the host). Under Lock.
-	Restore(r *Request, req *jsapi.RestoreRequest, done func(Stream, *jsapi.Error)) (subject string, err *jsapi.Error)
+	// Restore begins to take a backup: chunks go to the subject that is returned, done is called once at the end of the transfer,
+	// from a goroutine of the host without Lock. The configuration is validated by itself (defaults, name); that a stream of this
+	// name or an overlapping one came up meanwhile, that replicas or limits do not allow it, shows at the end. Under Lock.
+	Restore(r *Request, req *jsapi.RestoreRequest, done func(*Restored)) (subject string, err *jsapi.Error)
+}
+
+// Restored is the end of a restore. The answer to Reply and the advisory are the handler's.
+type Restored struct {
+	Stream Stream // nil if Err is set
+	Err    *jsapi.Error
+	Bytes  int64  // received
+	Reply  string // of the chunk that ended the transfer; empty: nobody to answer, as after a stall
 }
 
 // Stream is a stream on this server. What a method returns is the caller's.
@@ -93,10 +102,12 @@ type Stream interface {
 	// CreateConsumer makes a consumer of a validated configuration; legacy tells that the client gave no name, so that the
 	// configuration is shown without one. Under the account's lock.
 	CreateConsumer(name string, cfg *jsapi.ConsumerConfig, legacy bool) (Consumer, *jsapi.Error)
-	// Interest reports whether somebody listens on a deliver subject (in the queue group, if not empty).
+	// Bound reports whether somebody listens on a deliver subject (in the queue group, if not empty).
 	Bound(deliver, group string) bool
-	// Snapshot begins a backup to r.DeliverSubject: the answer is for the caller, what follows is the host's affair.
-	Snapshot(r *Request, req *jsapi.SnapshotRequest) (*jsapi.SnapshotResponse, *jsapi.Error)
+	// Snapshot prepares a backup to req.DeliverSubject, whose sizes are in their bounds, and returns the answer for the caller. run
+	// sends it and blocks until it ended; the handler calls it exactly once, on a goroutine of its own, after the answer is out.
+	// The error is the text of the advisory.
+	Snapshot(r *Request, req *jsapi.SnapshotRequest) (answer *jsapi.SnapshotResponse, run func() error, err *jsapi.Error)
 }
 
 // Consumer is a consumer on this server.
