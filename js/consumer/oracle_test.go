@@ -104,7 +104,17 @@ func randomOp(w *world, o *jstest.OracleConsumer, rnd *rng.Source) string {
 		}
 		return 1 + rnd.Uint64n(w.log.Last+2)
 	}
-	switch k := rnd.Intn(100); {
+	switch k := rnd.Intn(115); {
+	case k >= 110: // the reads that wait are done
+		clear(w.log.Cold)
+		w.c.Wake(w.now)
+		o.Wake(w.now)
+		return "wake"
+	case k >= 100: // reads of these have to wait
+		for range 1 + rnd.Intn(4) {
+			w.log.Cold[1+rnd.Uint64n(w.log.Last+3)] = true
+		}
+		return "cold"
 	case k < 22:
 		op := ""
 		for range 1 + rnd.Intn(5) {
@@ -195,9 +205,20 @@ func randomOp(w *world, o *jstest.OracleConsumer, rnd *rng.Source) string {
 		o.SetFilter(w.now, &cfg)
 		return fmt.Sprint("filter ", cfg.FilterSubjects)
 	default:
+		op := "restart"
+		for rnd.Intn(3) > 0 && len(w.log.Msgs) > 0 { // what the consumer was not told of before the stop
+			m := w.log.Msgs[min(rnd.Intn(len(w.log.Msgs)), rnd.Intn(len(w.log.Msgs)))]
+			if seq := m.Seq; rnd.Intn(3) == 0 {
+				w.log.Purge(nil, seq)
+				op += fmt.Sprint(" below ", seq)
+			} else {
+				w.log.Remove(seq)
+				op += fmt.Sprint(" without ", seq)
+			}
+		}
 		w.restart()
 		o.Restart()
 		w.c.Pump(w.now)
-		return "restart"
+		return op
 	}
 }

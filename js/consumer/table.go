@@ -4,7 +4,7 @@ import "math/bits"
 
 const (
 	nilID     int32 = -1
-	chunkBits       = 7
+	chunkBits       = 5
 	keepSlab        = 4096 // an empty table gives back a larger slab
 )
 

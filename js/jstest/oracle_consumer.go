@@ -30,6 +30,7 @@ type OracleConsumer struct {
 	givenUp      map[uint64]int
 	ready        []uint64 // to be delivered again, in order
 	reqs         []*oracleReq
+	blocked      bool // a read has to wait: nothing is delivered until Wake
 	Lines        []string
 	Redeliveries int
 }
@@ -178,7 +179,7 @@ func (o *OracleConsumer) end(r *oracleReq, status string) {
 // Pump serves requests one message at a time.
 func (o *OracleConsumer) Pump(now int64) {
 	o.expire(now)
-	for len(o.reqs) > 0 {
+	for len(o.reqs) > 0 && !o.blocked {
 		var rec store.Rec
 		if len(o.ready) > 0 {
 			if m := o.find(o.ready[0]); o.MaxDel > 0 && m.n >= o.MaxDel {
@@ -187,12 +188,20 @@ func (o *OracleConsumer) Pump(now int64) {
 			}
 		}
 		again := len(o.ready) > 0
+		avail := store.Hit
 		switch {
 		case again:
-			o.Log.Load(o.ready[0], &rec)
+			avail = o.Log.Load(o.ready[0], &rec)
 		case o.Policy != jsapi.AckNone && o.MaxAck > 0 && len(o.out) >= o.MaxAck:
 			return
-		case o.Log.Next(&o.Filter, o.next, &rec) != store.Hit:
+		default:
+			avail = o.Log.Next(&o.Filter, o.next, &rec)
+		}
+		switch avail {
+		case store.Pending:
+			o.blocked = true
+			return
+		case store.None:
 			for _, r := range slices.Clone(o.reqs) {
 				if r.noWait && (r.expires == 0 || r.got) {
 					o.end(r, "404 No Messages")
@@ -202,6 +211,12 @@ func (o *OracleConsumer) Pump(now int64) {
 		}
 		o.serve(now, o.reqs[0], &rec, again)
 	}
+}
+
+// Wake tells that reads that had to wait are done.
+func (o *OracleConsumer) Wake(now int64) {
+	o.blocked = false
+	o.Pump(now)
 }
 
 func (o *OracleConsumer) serve(now int64, r *oracleReq, rec *store.Rec, again bool) {
@@ -364,6 +379,11 @@ func (o *OracleConsumer) Purged(now int64) {
 
 // Removed tells that messages left the log.
 func (o *OracleConsumer) Removed(now int64) {
+	o.forgetGone()
+	o.Pump(now)
+}
+
+func (o *OracleConsumer) forgetGone() {
 	var gone []uint64
 	for _, m := range o.out {
 		if o.Log.Find(m.seq) == nil {
@@ -378,16 +398,17 @@ func (o *OracleConsumer) Removed(now int64) {
 	for _, s := range gone {
 		o.drop(s)
 	}
-	o.Pump(now)
 }
 
-// Restart forgets what only the leader knew: requests, and the order of what waits for redelivery.
+// Restart forgets what only the leader knew: requests, and the order of what waits for redelivery. Messages may have
+// left the log since the last call.
 func (o *OracleConsumer) Restart() {
-	o.reqs, o.ready = nil, nil
+	o.reqs, o.ready, o.blocked = nil, nil, false
 	o.next = max(o.next, o.first())
 	for _, m := range o.out {
 		m.ready = false
 	}
+	o.forgetGone()
 	sort.Slice(o.out, func(i, k int) bool { return o.out[i].seq < o.out[k].seq })
 }
 
