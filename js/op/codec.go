@@ -14,15 +14,15 @@ type Kind uint8
 
 // The kinds of commands. Numbers are on disk.
 const (
-	Invalid   Kind = 0
-	Msg       Kind = 1 // append a message
-	Skip      Kind = 2 // a message nobody is interested in: its sequence, id and roll-up count
-	SkipTo    Kind = 3 // move the last sequence (gaps of a mirror)
-	Remove    Kind = 4 // delete one message
-	Purge     Kind = 5 // delete many
-	Expire    Kind = 6 // delete what is too old at Time
-	Config    Kind = 7 // Payload is the new configuration as JSON
-	Consumer  Kind = 8 // Payload belongs to the consumer named by Subject; Sub is its kind
+	Invalid  Kind = 0
+	Msg      Kind = 1 // append a message
+	Skip     Kind = 2 // a message nobody is interested in: its sequence, id and roll-up count
+	SkipTo   Kind = 3 // move the last sequence (gaps of a mirror)
+	Remove   Kind = 4 // delete one message
+	Purge    Kind = 5 // delete many
+	Expire   Kind = 6 // delete what is too old at Time
+	Config   Kind = 7 // Payload is the new configuration as JSON
+	Consumer Kind = 8 // Payload belongs to the consumer named by Subject; Sub is its kind
 )
 
 // Flags qualify a command.
