@@ -21,6 +21,9 @@ type AccountRef struct {
 type Msg struct {
 	Account AccountRef
 	Subject []byte
+	// To, when not nil, is the literal subject that decides who gets the message, while receivers are
+	// shown Subject: JetStream delivers what was published to Subject to a subject of the consumer.
+	To      []byte
 	Reply   []byte
 	Header  []byte // whole NATS/1.0 block including the final blank line; nil if none
 	Payload []byte
@@ -31,6 +34,14 @@ type Msg struct {
 	Origin   Kind   // kind of the connection it came from
 	OriginID uint64 // connection id it came from; 0 if internal
 	NoEcho   bool   // do not deliver to OriginID itself
+}
+
+// Route returns the subject that decides who gets the message.
+func (m *Msg) Route() []byte {
+	if m.To != nil {
+		return m.To
+	}
+	return m.Subject
 }
 
 // Size returns the payload size as clients count it: header plus payload, in bytes.

@@ -452,3 +452,27 @@ func BenchmarkPublish(b *testing.B) {
 		})
 	}
 }
+
+// TestTo: a message with a route goes to who listens on that, and shows its subject.
+func TestTo(t *testing.T) {
+	x, ctx := interest.NewIndex(), newCtx(t)
+	plain, other, q1, q2 := client(1), client(2), client(3), client(4)
+	add(t, x, plain, "inbox.*", "", 1)
+	add(t, x, other, "orders.new", "", 1)
+	add(t, x, q1, "inbox.7", "g", 1)
+	add(t, x, q2, "inbox.7", "g", 1)
+	m := from(engine.JetStream, 0, "orders.new")
+	m.To = []byte("inbox.7")
+	for range 50 {
+		if o := publish(ctx, x, nil, m, nil); o != (Outcome{Delivered: 2}) {
+			t.Fatalf("outcome %+v", o)
+		}
+	}
+	if len(plain.got) != 50 || plain.got[0] != "1:orders.new" || len(other.got) != 0 || len(q1.got)+len(q2.got) != 50 {
+		t.Errorf("%d %v, %d and %d in the group", len(plain.got), other.got, len(q1.got), len(q2.got))
+	}
+	m.To = []byte("nobody")
+	if o := publish(ctx, x, nil, m, nil); o != (Outcome{}) {
+		t.Errorf("outcome %+v", o)
+	}
+}

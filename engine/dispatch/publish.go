@@ -57,7 +57,7 @@ func publish(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.Msg, queues
 
 // route is stages 2 to 5.
 func route(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]byte) (out Outcome) {
-	res := ctx.Cache.Lookup(x, m.Subject)
+	res := ctx.Cache.Lookup(x, m.Route())
 	if res.Empty() {
 		return out
 	}

@@ -86,7 +86,7 @@ func (c *Conn) vet(f uint32, m *engine.Msg, s *interest.Sub) engine.Verdict {
 	if u == nil || u.Perms == nil {
 		return engine.OK
 	}
-	if f&flagFilter != 0 && s.HasWildcard() && !u.Perms.DeliverableTo(m.Subject, s.Queue()) {
+	if f&flagFilter != 0 && s.HasWildcard() && !u.Perms.DeliverableTo(m.Route(), s.Queue()) {
 		return engine.Refused
 	}
 	if f&flagReplies != 0 && len(m.Reply) > 0 {

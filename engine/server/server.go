@@ -66,6 +66,7 @@ type Server struct {
 	pages    *monitor.Server // what monitoring shows
 	monitor  *monitor.Server // pages, when they are served over HTTP
 	sysacc   *sysacc.Service
+	buses    *busHub // set by Start
 
 	responders *ocsp.Responders
 	ocspEvents ocsp.Events // to the system account

@@ -103,7 +103,7 @@ func (s *Server) startLoops(o *config.Options) error {
 		backend = o.Reactor
 	}
 	g, err := netio.NewGroup(netio.Config{
-		Backend: backend, Loops: o.Loops, Clock: s.env.Clock, Logger: s.log, Net: s.env.Net,
+		Backend: backend, Loops: o.Loops, Producers: jsShards(), Clock: s.env.Clock, Logger: s.log, Net: s.env.Net,
 		TurnEnd: func(l *netio.Loop) {
 			if e := s.linkEnv.Load(); e != nil {
 				e.TurnEnd(l)
@@ -134,6 +134,7 @@ func (s *Server) startLoops(o *config.Options) error {
 	}
 	env.Init()
 	s.linkEnv.Store(env)
+	s.buses = newBusHub(s, len(g.Loops())+jsShards())
 	s.clients = client.New(env)
 	if err := s.sysacc.Start(); err != nil {
 		return fmt.Errorf("starting the system account: %w", err)

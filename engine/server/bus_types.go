@@ -1,0 +1,8 @@
+package server
+
+type busMsg struct {
+	Account                         string
+	Subject, Reply, Header, Payload []byte
+}
+
+type busInbox interface{ Deliver(m *busMsg) }

@@ -1,0 +1,218 @@
+package server
+
+import (
+	"sync"
+
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/engine/dispatch"
+	"ramjet/engine/link"
+)
+
+// busHub is what the buses of a server share: internal subscriptions and watchers. Any goroutine.
+type busHub struct {
+	s       *Server
+	scratch []busScratch // by LoopID: loops, then shards
+	pool    sync.Pool    // *inMsg for producers without a LoopID
+	watches watchSet
+}
+
+// sweepStep is how many entries of a match cache are looked at in a turn, so that closed connections are not kept alive by it.
+const sweepStep = 16
+
+// inMsg is the message as an Inbox sees it; kept between messages, so that none is allocated.
+type inMsg = busMsg
+
+// busScratch is the inMsg of one producer, nil while it is in use. Padded, as neighbours belong to other goroutines.
+type busScratch struct {
+	m *inMsg
+	_ [56]byte
+}
+
+// newBusHub returns the hub for producers with ids below producers.
+func newBusHub(s *Server, producers int) *busHub {
+	h := &busHub{s: s, scratch: make([]busScratch, producers)}
+	h.pool.New = func() any { return new(inMsg) }
+	h.watches.accounts = map[*account.Account]*accountWatches{}
+	return h
+}
+
+// subscribe makes in a subscriber of the account called name; nothing happens if there is none.
+func (h *busHub) subscribe(name, subject, queue string, in busInbox) (cancel func()) {
+	a := h.s.accounts.Lookup(name)
+	if a == nil {
+		return func() {}
+	}
+	l := dispatch.NewLocal(a.Index(), engine.JetStream, 0, func(from engine.LoopID, m *engine.Msg) { h.take(from, m, in) })
+	sub, err := l.Subscribe(subject, queue)
+	if err != nil {
+		h.s.log.Logf(engine.Error, "RJ-S060", "JetStream: subscribing to %q in account %q: %v", subject, name, err)
+		return func() {}
+	}
+	return func() { l.Unsubscribe(sub) }
+}
+
+// take hands a message to an inbox, on the goroutine of its publisher.
+func (h *busHub) take(from engine.LoopID, m *engine.Msg, in busInbox) {
+	var v *inMsg
+	slot := uint32(from) < uint32(len(h.scratch))
+	if slot {
+		v = h.scratch[from].m
+		h.scratch[from].m = nil // in use: a message that is published meanwhile gets another
+	} else {
+		v = h.pool.Get().(*inMsg)
+	}
+	if v == nil {
+		v = new(inMsg)
+	}
+	v.Account, v.Subject, v.Reply, v.Header, v.Payload = m.Account.Name, m.Subject, m.Reply, m.Header, m.Payload
+	in.Deliver(v)
+	*v = inMsg{}
+	if slot {
+		h.scratch[from].m = v
+	} else {
+		h.pool.Put(v)
+	}
+}
+
+// interest reports whether somebody listens on a literal subject of an account.
+func (h *busHub) interest(name string, subject []byte) bool {
+	a := h.s.accounts.Lookup(name)
+	return a != nil && a.Index().HasInterest(subject)
+}
+
+// bus is the way of one JetStream shard into the server: a producer with staging, match cache and counters of its own, so that
+// a thousand deliveries to a connection are one append to its outbox and one write. Owner: the shard's goroutine; Subscribe,
+// Interest and Watch are for any.
+//
+// A delivery takes no lock and allocates nothing. What slows consumers down is their own limits: a
+// connection beyond max_pending is closed as a slow consumer, and Deliver then reports that nobody listens.
+type bus struct {
+	*busHub
+	id   engine.LoopID
+	env  *link.Env
+	lane *link.Lane
+	ctx  *dispatch.Ctx
+	msg  engine.Msg // scratch
+	busy bool       // msg is in use
+	name string     // of acct, the account of the last message
+	acct *account.Account
+}
+
+func newBus(h *busHub, env *link.Env, id engine.LoopID, seed uint64) *bus {
+	b := &bus{busHub: h, id: id, env: env, lane: env.Lane(id), ctx: dispatch.NewCtx(id, seed)}
+	b.begin()
+	return b
+}
+
+// begin starts a turn: what holds for all of it is looked up once.
+func (b *bus) begin() {
+	b.lane.Now = b.env.Clock.Now().UnixNano()
+	b.lane.Trace = b.env.Logger.Enabled(engine.Trace)
+	b.name, b.acct = "", nil // a reload may have removed it
+}
+
+// account returns the account called name, nil when there is none.
+func (b *bus) account(name string) *account.Account {
+	if b.acct == nil || b.name != name {
+		b.name, b.acct = name, b.s.accounts.Lookup(name)
+	}
+	return b.acct
+}
+
+// Publish sends a message into an account. Its slices are borrowed until it returns.
+func (b *bus) Publish(account string, subject, reply, hdr, payload []byte) {
+	b.send(account, nil, subject, reply, hdr, payload)
+}
+
+// Deliver sends a stored message to who listens on the literal subject to, showing subject; false: nobody took it.
+func (b *bus) Deliver(account string, to, subject, reply, hdr, payload []byte) bool {
+	return b.send(account, to, subject, reply, hdr, payload)
+}
+
+func (b *bus) send(account string, to, subject, reply, hdr, payload []byte) bool {
+	a := b.account(account)
+	if a == nil {
+		return false
+	}
+	m := &b.msg
+	if b.busy {
+		m = new(engine.Msg) // a receiver publishes
+	}
+	was := b.busy
+	b.busy = true
+	m.To, m.Subject, m.Reply, m.Header, m.Payload = to, subject, reply, hdr, payload
+	m.Origin = engine.JetStream
+	out := b.s.router.Publish(b.ctx, a, m)
+	b.busy = was
+	return out.Delivered > 0
+}
+
+// Flush ends a turn: what was published may be written out.
+func (b *bus) Flush() {
+	b.msg = engine.Msg{} // the messages are not ours any more
+	b.ctx.ResetSlow()
+	b.env.Group.FlushTurn(b.id)
+	b.env.FoldLane(b.id)
+	b.ctx.Cache.Sweep(sweepStep)
+	b.ctx.Cache.Fold()
+	b.begin()
+}
+
+// Subscribe makes in a subscriber of the account; queue "" for none.
+func (h *busHub) Subscribe(account, subject, queue string, in busInbox) (cancel func()) {
+	return h.subscribe(account, subject, queue, in)
+}
+
+// Interest reports whether somebody listens on a literal subject.
+func (b *bus) Interest(account string, subject []byte) bool {
+	a := b.account(account)
+	return a != nil && a.Index().HasInterest(subject)
+}
+
+// apiBus is the bus of API handlers: any goroutine, unbuffered, so there is nothing to flush.
+type apiBus struct {
+	*busHub
+	ctxs sync.Pool // *apiCtx
+}
+
+// apiCtx is the scratch of one message.
+type apiCtx struct {
+	ctx *dispatch.Ctx
+	msg engine.Msg
+}
+
+func newAPIBus(h *busHub, seed uint64) *apiBus {
+	b := &apiBus{busHub: h}
+	b.ctxs.New = func() any { return &apiCtx{ctx: dispatch.NewCtx(engine.NoLoop, seed)} }
+	return b
+}
+
+// Publish sends a message into an account. Its slices are borrowed until it returns.
+func (b *apiBus) Publish(account string, subject, reply, hdr, payload []byte) {
+	b.Deliver(account, nil, subject, reply, hdr, payload)
+}
+
+// Deliver is Deliver of a shard's bus.
+func (b *apiBus) Deliver(account string, to, subject, reply, hdr, payload []byte) bool {
+	a := b.s.accounts.Lookup(account)
+	if a == nil {
+		return false
+	}
+	c := b.ctxs.Get().(*apiCtx)
+	m := &c.msg
+	m.To, m.Subject, m.Reply, m.Header, m.Payload = to, subject, reply, hdr, payload
+	m.Origin = engine.JetStream
+	out := b.s.router.Publish(c.ctx, a, m)
+	c.msg = engine.Msg{}
+	c.ctx.ResetSlow()
+	c.ctx.Cache.Sweep(sweepStep)
+	b.ctxs.Put(c)
+	return out.Delivered > 0
+}
+
+// Interest reports whether somebody listens on a literal subject.
+func (b *apiBus) Interest(account string, subject []byte) bool { return b.interest(account, subject) }
+
+// Flush does nothing: messages have left.
+func (b *apiBus) Flush() {}
