@@ -65,7 +65,11 @@ func (p *Client) sendUpdate() {
 	p.queueInfo(&in)
 }
 
+// infoRoom is what most INFO lines fit in, in bytes; a longer one moves to a larger buffer.
+const infoRoom = 1 << 10
+
+// queueInfo encodes straight into the staged output: every connection gets two of them.
 func (p *Client) queueInfo(in *wire.Info) {
-	var scratch [1024]byte
-	p.Send(wire.AppendInfo(scratch[:0], in))
+	out, from := p.Out(), p.LoopID()
+	out.End(from, wire.AppendInfo(out.Begin(from, infoRoom), in), 0)
 }

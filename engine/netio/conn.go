@@ -37,11 +37,12 @@ const (
 
 // Conn is one connection. Methods are for the owning loop unless they say "any goroutine".
 type Conn struct {
-	loop *Loop
-	h    Handler
-	out  Outbox
-	mem  *memEnd // simulated socket; nil for a real one
-	fd   int
+	loop  *Loop
+	h     Handler
+	out   Outbox
+	mem   *memEnd // simulated socket; nil for a real one
+	fd    int32
+	dying atomic.Bool // Closed()
 
 	// owned by the loop
 	state        uint8
@@ -62,7 +63,6 @@ type Conn struct {
 
 	ops    atomic.Uint32
 	reason atomic.Uint32 // Reason+1, the first one wins
-	dying  atomic.Bool   // Closed()
 
 	remote, local netip.AddrPort
 	proxied       atomic.Pointer[addrPair] // addresses of the PROXY header
@@ -77,7 +77,7 @@ type addrPair struct{ remote, local netip.AddrPort }
 type interceptor func(data []byte) (rest []byte, done bool)
 
 func newConn(l *Loop, fd int, remote, local netip.AddrPort) *Conn {
-	c := &Conn{loop: l, fd: fd, remote: remote, local: local}
+	c := &Conn{loop: l, fd: int32(fd), remote: remote, local: local}
 	c.out.c = c
 	c.out.key = l.g.keys.Add(1)
 	return c

@@ -238,7 +238,7 @@ func (l *Loop) enroll(c *Conn, accept AcceptFunc) {
 		return
 	}
 	defer l.recover(c)
-	for c.fd >= len(l.conns) {
+	for int(c.fd) >= len(l.conns) {
 		l.conns = append(l.conns, nil)
 	}
 	l.conns[c.fd] = c

@@ -74,16 +74,16 @@ func (p *epollPoller) interest(c *Conn) uint32 {
 }
 
 func (p *epollPoller) add(c *Conn) error {
-	ev := unix.EpollEvent{Events: p.interest(c), Fd: int32(c.fd)}
-	return unix.EpollCtl(p.epfd, unix.EPOLL_CTL_ADD, c.fd, &ev)
+	ev := unix.EpollEvent{Events: p.interest(c), Fd: c.fd}
+	return unix.EpollCtl(p.epfd, unix.EPOLL_CTL_ADD, int(c.fd), &ev)
 }
 
 func (p *epollPoller) update(c *Conn) {
-	ev := unix.EpollEvent{Events: p.interest(c), Fd: int32(c.fd)}
-	_ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_MOD, c.fd, &ev)
+	ev := unix.EpollEvent{Events: p.interest(c), Fd: c.fd}
+	_ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_MOD, int(c.fd), &ev)
 }
 
-func (p *epollPoller) remove(c *Conn) { _ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, c.fd, nil) }
+func (p *epollPoller) remove(c *Conn) { _ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, int(c.fd), nil) }
 
 // oneBytes is 1 as an eventfd counts: the counter is never read, so a larger step would fill it up
 // and lose wakes.

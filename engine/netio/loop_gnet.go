@@ -38,14 +38,14 @@ func newGnetPoller(l *Loop) (poller, error) {
 }
 
 func (p *gnetPoller) attachment(c *Conn) *netpoll.PollAttachment {
-	return &netpoll.PollAttachment{FD: c.fd, Callback: p.event}
+	return &netpoll.PollAttachment{FD: int(c.fd), Callback: p.event}
 }
 
 func (p *gnetPoller) add(c *Conn) error { return p.p.AddReadWrite(p.attachment(c), true) }
 
 func (p *gnetPoller) update(c *Conn) { _ = gnetRearm(p.p, p.attachment(c)) }
 
-func (p *gnetPoller) remove(c *Conn) { _ = p.p.Delete(c.fd) }
+func (p *gnetPoller) remove(c *Conn) { _ = p.p.Delete(int(c.fd)) }
 
 func (p *gnetPoller) wake() {
 	if !p.queued.Swap(true) {

@@ -193,7 +193,7 @@ func (g *Group) adoptMem(e *memEnd, inproc bool, accept AcceptFunc) bool {
 	c := newConn(loop, -1, e.peer.local, e.local)
 	c.inproc, c.mem = inproc, e
 	ok := loop.post(task{fn: func() {
-		c.fd = loop.freeSlot()
+		c.fd = int32(loop.freeSlot())
 		loop.enroll(c, accept)
 	}}, false)
 	if !ok {

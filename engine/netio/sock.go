@@ -17,7 +17,7 @@ func (c *Conn) sockRead(b []byte) (int, error) {
 	if c.mem != nil {
 		return c.mem.read(b)
 	}
-	n, err := readFD(c.fd, b)
+	n, err := readFD(int(c.fd), b)
 	if err != nil {
 		return 0, err
 	}
@@ -30,7 +30,7 @@ func (c *Conn) sockWrite(b []byte) (int, error) {
 		return c.mem.write(b)
 	}
 	for {
-		n, err := writeFD(c.fd, b)
+		n, err := writeFD(int(c.fd), b)
 		if err == unix.EINTR {
 			continue
 		}
@@ -50,7 +50,7 @@ func (c *Conn) sockWritev(l *segList) (int, error) {
 		return c.sockWrite(l.head.b)
 	}
 	for {
-		n, err := writevFD(c.fd, l)
+		n, err := writevFD(int(c.fd), l)
 		if err == unix.EINTR {
 			continue
 		}
@@ -66,7 +66,7 @@ func (c *Conn) sockShutdown() error {
 	if c.mem != nil {
 		return c.mem.shutdown()
 	}
-	return unix.Shutdown(c.fd, unix.SHUT_WR)
+	return unix.Shutdown(int(c.fd), unix.SHUT_WR)
 }
 
 // sockClose closes the descriptor. Called once, by whoever is last.
@@ -75,7 +75,7 @@ func (c *Conn) sockClose() {
 		c.mem.close()
 		return
 	}
-	_ = unix.Close(c.fd)
+	_ = unix.Close(int(c.fd))
 }
 
 // isExhausted reports an error of accept or socket that other connections' ends will cure.

@@ -15,8 +15,9 @@ import (
 // left, idle pooled buffers above all, would stay until the runtime's forced collections, which come every two minutes
 // and of which pools need two. So once it is calm, two collections follow a burst, and the pages go back to the system.
 const (
-	trimEvery = 3 * time.Second
+	trimEvery = time.Second
 	trimMin   = 4 << 20 // bytes allocated since the last collection by trim that are worth another
+	trimCalm  = 1 << 20 // bytes allocated between two looks that still count as calm
 	trimRuns  = 2       // a pool gives up what was idle during two collections
 )
 
@@ -45,9 +46,9 @@ type trimmer struct {
 	sample [3]metrics.Sample
 }
 
-// next looks at h. A collection since the last look means that the runtime is busy with a burst: it is left alone.
+// next looks at h. A collection since the last look, or much allocated, means that the runtime is busy: it is left alone.
 func (t *trimmer) next(h heapSample) trimAction {
-	calm := h.cycles == t.last.cycles
+	calm := h.cycles == t.last.cycles && h.allocs-t.last.allocs <= trimCalm
 	t.last = h
 	if h.allocs-t.base >= max(trimMin, h.live/4) {
 		t.base, t.left = h.allocs, trimRuns
