@@ -33,6 +33,7 @@ type Claims struct {
 	signers  map[string]*jwt.UserScope // who may issue users; nil: users carry their own limits
 	revoked  map[string]int64
 	limits   config.AccountLimits
+	js       *JetStream
 	perms    *config.Permissions
 	mappings []*config.Mapping
 	warnings []string
@@ -69,6 +70,7 @@ func DecodeClaims(name, token string) (*Claims, error) {
 			MaxConn: limit(ac.Limits.Conn), MaxLeafs: limit(ac.Limits.LeafNodeConn),
 			MaxSubs: limit(ac.Limits.Subs), MaxPayload: limit(ac.Limits.Payload),
 		},
+		js:    claimsJS(&ac.Limits),
 		perms: PermissionsOf(&ac.DefaultPermissions),
 	}
 	for k, s := range ac.SigningKeys {

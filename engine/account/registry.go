@@ -145,7 +145,7 @@ func systemName(opts *config.Options) string {
 
 // add puts the account called name into the next table, with its next snapshot.
 func (b *builder) add(opts *config.Options, name string, c *config.Account, maps []*config.Mapping, system bool) (*Account, error) {
-	s := &Snapshot{Limits: limitsOf(c), System: system}
+	s := &Snapshot{Limits: limitsOf(c), System: system, JetStream: jetStreamOf(opts, name, c, system)}
 	if c != nil {
 		s.DefaultPerms = c.DefaultPerms
 	}

@@ -61,6 +61,9 @@ func (b *builder) addClaims(opts *config.Options, c *Claims) error {
 	}
 	s := b.snaps[a]
 	s.Limits, s.DefaultPerms, s.Claims = c.limits, c.perms, c
+	if !s.System {
+		s.JetStream = c.js
+	}
 	for _, w := range c.warnings {
 		b.warn("%s", w)
 	}

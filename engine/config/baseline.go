@@ -163,6 +163,9 @@ func baselineJetStream(o *Options) {
 	}
 	j := *o.JetStream
 	o.JetStream = &j
+	if !j.SyncSet && j.SyncInterval == 0 {
+		j.SyncAlways = true // what was acknowledged is on disk
+	}
 	orElse(&j.SyncInterval, DefaultSyncInterval)
 	orElse(&j.Limits.DefaultMaxConsumers, DefaultMaxConsumers)
 	orElse(&j.Cipher, "chacha")

@@ -221,6 +221,8 @@ var classes = []row{
 	jsRow("SyncInterval", "SyncInterval", "sync_interval"),
 	jsRow("SyncAlways", "SyncAlways", "sync_interval"),
 	{path: "JetStream.SyncSet", class: internal},
+	{path: "JetStream.MaxMemorySet", class: internal},
+	{path: "JetStream.MaxStoreSet", class: internal},
 	jsRow("Strict", "JetStreamStrict", "strict"),
 	secretRow(jsRow("Key", "JetStreamKey", "encryption_key")),
 	secretRow(jsRow("PrevKey", "JetStreamOldKey", "prev_encryption_key")),

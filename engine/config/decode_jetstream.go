@@ -47,6 +47,15 @@ func init() {
 			*f(j) = int(e.Value.Int)
 		}
 	}
+	// A negative size is found out at start, as one that is not given.
+	storage := func(f func(*T) (*int64, *bool)) func(*decoder, *T, *conf.Entry) {
+		return func(d *decoder, j *T, e *conf.Entry) {
+			if n, ok := d.size(e); ok {
+				v, set := f(j)
+				*v, *set = max(n, 0), n >= 0
+			}
+		}
+	}
 	jetstreamBlock = newBlock(unknownField, []key[T]{
 		{"enabled enable", boolean(func(j *T) *bool { return &j.Enabled })},
 		{"store_dir store storedir", func(d *decoder, j *T, e *conf.Entry) {
@@ -54,8 +63,8 @@ func init() {
 				d.setStoreDir(d.opts, e.Pos, s)
 			}
 		}},
-		{"max_memory_store max_mem_store max_mem", size(func(j *T) *int64 { return &j.MaxMemory })},
-		{"max_file_store max_file", size(func(j *T) *int64 { return &j.MaxStore })},
+		{"max_memory_store max_mem_store max_mem", storage(func(j *T) (*int64, *bool) { return &j.MaxMemory, &j.MaxMemorySet })},
+		{"max_file_store max_file", storage(func(j *T) (*int64, *bool) { return &j.MaxStore, &j.MaxStoreSet })},
 		{"domain", str(func(j *T) *string { return &j.Domain })},
 		{"unique_tag", func(d *decoder, j *T, e *conf.Entry) {
 			if s, ok := d.str(e); ok {

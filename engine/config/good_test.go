@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -120,5 +121,30 @@ func TestUnsupported(t *testing.T) {
 	}
 	if !slices.Contains(UnsupportedNames(), "jetstream") {
 		t.Error("jetstream is not listed")
+	}
+}
+
+// TestSyncDefault: without a word about it, what is acknowledged is on disk.
+func TestSyncDefault(t *testing.T) {
+	for in, want := range map[string]string{
+		"jetstream: true":                         "true 2m0s",
+		"jetstream { sync_interval: always }":     "true 2m0s",
+		"jetstream { sync_interval: \"10s\" }":    "false 10s",
+		"jetstream { sync_interval: \"2m\" }":     "false 2m0s",
+		"jetstream { max_mem: 0 }":                "true 2m0s true 0 false 0",
+		"jetstream { max_mem: -1, max_file: 1K }": "true 2m0s false 0 true 1000",
+	} {
+		o, _, err := loadText(in)
+		if err != nil {
+			t.Fatal(in, err)
+		}
+		j := o.JetStream
+		got := fmt.Sprint(j.SyncAlways, " ", j.SyncInterval)
+		if strings.Contains(in, "max") {
+			got += fmt.Sprint(" ", j.MaxMemorySet, " ", j.MaxMemory, " ", j.MaxStoreSet, " ", j.MaxStore)
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
 	}
 }

@@ -410,7 +410,8 @@ type MQTTOptions struct {
 // JetStreamOptions is jetstream { } (also -js).
 type JetStreamOptions struct {
 	Enabled                                            bool
-	MaxMemory, MaxStore                                int64 // 0 = dynamic
+	MaxMemory, MaxStore                                int64 // 0 = found out at start, unless set
+	MaxMemorySet, MaxStoreSet                          bool  // given, so that 0 means nothing
 	Domain, UniqueTag, ExtensionHint                   string
 	SyncInterval                                       time.Duration
 	SyncAlways                                         bool
