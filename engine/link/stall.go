@@ -34,8 +34,8 @@ type drainList struct {
 	waiting map[*Conn]uint32 // producer -> the stall it is in
 }
 
-// StallFor stops reading from c until the slow targets have drained, for a bounded time. Loop, after
-// an operation whose deliveries answered OverSoft.
+// StallFor stops reading from c until the slow targets have drained, for a bounded time: other clients,
+// and queues in the server. Loop, after an operation whose deliveries answered OverSoft.
 func (c *Conn) StallFor(targets []interest.Sink) {
 	if c.state != feeding {
 		return
@@ -53,7 +53,12 @@ func (c *Conn) StallFor(targets []interest.Sink) {
 	var d time.Duration
 	for _, t := range targets {
 		q, ok := t.(*Conn)
-		if !ok || q == c || q.kind != engine.Client || !q.waitDrain(c, s.gen) {
+		if !ok { // a queue in the server: it does not tell when it has drained, the time is over then
+			s.wait++
+			d += stallEach
+			continue
+		}
+		if q == c || q.kind != engine.Client || !q.waitDrain(c, s.gen) {
 			continue
 		}
 		s.wait++

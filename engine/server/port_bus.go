@@ -1,11 +1,13 @@
 package server
 
 import (
+	"fmt"
 	"sync"
 
 	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/dispatch"
+	"ramjet/engine/interest"
 	"ramjet/engine/link"
 )
 
@@ -37,23 +39,38 @@ func newBusHub(s *Server, producers int) *busHub {
 	return h
 }
 
-// subscribe makes in a subscriber of the account called name; nothing happens if there is none.
-func (h *busHub) subscribe(name, subject, queue string, in busInbox) (cancel func()) {
+// Subscribe makes in a subscriber of the account called name; queue "" for none.
+func (h *busHub) Subscribe(name, subject, queue string, in busInbox) (cancel func(), err error) {
 	a := h.s.accounts.Lookup(name)
 	if a == nil {
-		return func() {}
+		return nil, fmt.Errorf("there is no account %q", name)
 	}
-	l := dispatch.NewLocal(a.Index(), engine.JetStream, 0, func(from engine.LoopID, m *engine.Msg) { h.take(from, m, in) })
-	sub, err := l.Subscribe(subject, queue)
-	if err != nil {
-		h.s.log.Logf(engine.Error, "RJ-S060", "JetStream: subscribing to %q in account %q: %v", subject, name, err)
-		return func() {}
+	x := a.Index()
+	sub := interest.NewSub([]byte(subject), []byte(queue), nil, 1, &busSink{h, in})
+	if err := x.Insert(sub); err != nil {
+		return nil, fmt.Errorf("subject %q: %w", subject, err)
 	}
-	return func() { l.Unsubscribe(sub) }
+	return func() { x.Remove(sub) }, nil
 }
 
-// take hands a message to an inbox, on the goroutine of its publisher.
-func (h *busHub) take(from engine.LoopID, m *engine.Msg, in busInbox) {
+// busSink is the receiver of one subscription of JetStream. Any goroutine.
+type busSink struct {
+	h  *busHub
+	in busInbox
+}
+
+// Kind implements interest.Sink.
+func (k *busSink) Kind() engine.Kind { return engine.JetStream }
+
+// ID implements interest.Sink.
+func (k *busSink) ID() uint64 { return 0 }
+
+// Deliver implements interest.Sink: it hands a message to the inbox, on the goroutine of its publisher.
+func (k *busSink) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) engine.Verdict {
+	if ok, _ := s.Take(); !ok {
+		return engine.Refused
+	}
+	h := k.h
 	var v *inMsg
 	slot := uint32(from) < uint32(len(h.scratch))
 	if slot {
@@ -66,13 +83,23 @@ func (h *busHub) take(from engine.LoopID, m *engine.Msg, in busInbox) {
 		v = new(inMsg)
 	}
 	v.Account, v.Subject, v.Reply, v.Header, v.Payload = m.Account.Name, m.Subject, m.Reply, m.Header, m.Payload
-	in.Deliver(v)
+	if m.Origin == engine.Client || m.Origin == engine.Leaf {
+		v.Client = m.OriginID
+	}
+	verdict := k.in.Deliver(v)
 	*v = inMsg{}
 	if slot {
 		h.scratch[from].m = v
 	} else {
 		h.pool.Put(v)
 	}
+	switch verdict {
+	case busy:
+		return engine.OverSoft
+	case notOne:
+		return engine.Refused
+	}
+	return engine.OK
 }
 
 // interest reports whether somebody listens on a literal subject of an account.
@@ -159,33 +186,20 @@ func (b *bus) Flush() {
 	b.begin()
 }
 
-// Subscribe makes in a subscriber of the account; queue "" for none.
-func (h *busHub) Subscribe(account, subject, queue string, in busInbox) (cancel func()) {
-	return h.subscribe(account, subject, queue, in)
-}
-
 // Interest reports whether somebody listens on a literal subject.
 func (b *bus) Interest(account string, subject []byte) bool {
 	a := b.account(account)
 	return a != nil && a.Index().HasInterest(subject)
 }
 
-// apiBus is the bus of API handlers: any goroutine, unbuffered, so there is nothing to flush.
+// apiBus is the bus of API handlers: one goroutine at a time, unbuffered, so there is nothing to flush.
 type apiBus struct {
 	*busHub
-	ctxs sync.Pool // *apiCtx
-}
-
-// apiCtx is the scratch of one message.
-type apiCtx struct {
 	ctx *dispatch.Ctx
-	msg engine.Msg
 }
 
 func newAPIBus(h *busHub, seed uint64) *apiBus {
-	b := &apiBus{busHub: h}
-	b.ctxs.New = func() any { return &apiCtx{ctx: dispatch.NewCtx(engine.NoLoop, seed)} }
-	return b
+	return &apiBus{busHub: h, ctx: dispatch.NewCtx(engine.NoLoop, seed)}
 }
 
 // Publish sends a message into an account. Its slices are borrowed until it returns.
@@ -199,15 +213,10 @@ func (b *apiBus) Deliver(account string, to, subject, reply, hdr, payload []byte
 	if a == nil {
 		return false
 	}
-	c := b.ctxs.Get().(*apiCtx)
-	m := &c.msg
-	m.To, m.Subject, m.Reply, m.Header, m.Payload = to, subject, reply, hdr, payload
-	m.Origin = engine.JetStream
-	out := b.s.router.Publish(c.ctx, a, m)
-	c.msg = engine.Msg{}
-	c.ctx.ResetSlow()
-	c.ctx.Cache.Sweep(sweepStep)
-	b.ctxs.Put(c)
+	m := &engine.Msg{To: to, Subject: subject, Reply: reply, Header: hdr, Payload: payload, Origin: engine.JetStream}
+	out := b.s.router.Publish(b.ctx, a, m)
+	b.ctx.ResetSlow()
+	b.ctx.Cache.Sweep(sweepStep)
 	return out.Delivered > 0
 }
 

@@ -154,9 +154,11 @@ type box struct {
 	n   atomic.Int64
 	on  func(m *busMsg)
 	ch  chan struct{}
+
+	verdict busVerdict
 }
 
-func (b *box) Deliver(m *busMsg) {
+func (b *box) Deliver(m *busMsg) busVerdict {
 	if b.ch != nil {
 		b.mu.Lock()
 		b.got = append(b.got, strings.Join([]string{m.Account, string(m.Subject), string(m.Reply), string(m.Header), string(m.Payload)}, "|"))
@@ -167,6 +169,17 @@ func (b *box) Deliver(m *busMsg) {
 	if b.on != nil {
 		b.on(m)
 	}
+	return b.verdict
+}
+
+// listenBox makes in a receiver in the global account.
+func listenBox(t testing.TB, b *bus, subject, queue string, in busInbox) (cancel func()) {
+	t.Helper()
+	cancel, err := b.Subscribe("$G", subject, queue, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cancel
 }
 
 func TestBusSubscribe(t *testing.T) {
@@ -174,7 +187,7 @@ func TestBusSubscribe(t *testing.T) {
 	nc := connect(t, s)
 	b := testBus(s, 0)
 	in := &box{ch: make(chan struct{}, 10)}
-	cancel := b.Subscribe("$G", "jobs.*", "", in)
+	cancel := listenBox(t, b, "jobs.*", "", in)
 	m := nats.NewMsg("jobs.1")
 	m.Reply, m.Data = "back", []byte("work")
 	m.Header.Set("K", "v")
@@ -190,7 +203,12 @@ func TestBusSubscribe(t *testing.T) {
 	if _, err := nc.Request("jobs.1", nil, 5*time.Second); err != nats.ErrNoResponders {
 		t.Errorf("after cancel: %v", err)
 	}
-	b.Subscribe("nobody", "x", "", in)()
+	if _, err := b.Subscribe("nobody", "x", "", in); err == nil {
+		t.Error("subscribed in an account that is not there")
+	}
+	if _, err := b.Subscribe("$G", "x..y", "", in); err == nil {
+		t.Error("subscribed to a bad subject")
+	}
 }
 
 // TestBusNested: a receiver that publishes on the same goroutine does not disturb the message it was given.
@@ -205,13 +223,43 @@ func TestBusNested(t *testing.T) {
 			t.Errorf("%q %q", m.Subject, m.Payload)
 		}
 	}
-	b.Subscribe("$G", "inner", "", inner)
-	b.Subscribe("$G", "outer", "", outer)
+	listenBox(t, b, "inner", "", inner)
+	listenBox(t, b, "outer", "", outer)
 	last := &box{ch: make(chan struct{}, 10)}
-	b.Subscribe("$G", "outer", "", last)
+	listenBox(t, b, "outer", "", last)
 	b.Publish("$G", []byte("outer"), []byte("r"), nil, []byte("one"))
 	if inner.got[0] != "$G|inner|r2||two" || last.got[0] != "$G|outer|r||one" {
 		t.Errorf("%q %q", inner.got, last.got)
+	}
+}
+
+// TestBusVerdicts: an inbox that refuses is as one that is not there; one that is busy slows its publishers down.
+func TestBusVerdicts(t *testing.T) {
+	s, _ := testServer(t, &config.Options{})
+	nc := connect(t, s)
+	b := testBus(s, 0)
+	no, yes := &box{verdict: notOne}, &box{}
+	listenBox(t, b, "q", "g", no)
+	if _, err := nc.Request("q", nil, 5*time.Second); err != nats.ErrNoResponders {
+		t.Errorf("refused by all: %v", err)
+	}
+	listenBox(t, b, "q", "g", yes)
+	for range 50 {
+		b.Publish("$G", []byte("q"), nil, nil, nil)
+	}
+	if n := yes.n.Load(); n != 50 {
+		t.Errorf("%d of 50 came to the other member", n)
+	}
+	full := &box{verdict: busy}
+	listenBox(t, b, "full", "", full)
+	if err := nc.Publish("full", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil || full.n.Load() != 1 {
+		t.Fatal(err, full.n.Load())
+	}
+	if n := (source{s}).Counters().Stalled; n != 1 {
+		t.Errorf("%d stalls", n)
 	}
 }
 
@@ -241,6 +289,7 @@ func TestBusWatch(t *testing.T) {
 	off := func(sub *nats.Subscription) func() (*nats.Subscription, error) {
 		return func() (*nats.Subscription, error) { return sub, sub.Unsubscribe() }
 	}
+	listenBox(t, b, "push.me", "", &box{})
 	step("nothing", "[false] [false]", on("push.other", ""))
 	a := step("plain", "[false true] [false]", on("push.me", ""))
 	w := step("wildcard", "[false true] [false]", on("*.me", ""))
@@ -356,7 +405,7 @@ func TestBusNoAlloc(t *testing.T) {
 		t.Errorf("%v allocations for 1000 deliveries", n)
 	}
 	in := &box{}
-	b.Subscribe("$G", "js.*", "", in)
+	listenBox(t, b, "js.*", "", in)
 	subj := []byte("js.1")
 	if n := testing.AllocsPerRun(200, func() { b.Publish("$G", subj, nil, nil, payload) }); n != 0 {
 		t.Errorf("%v allocations for a message to an inbox", n)
@@ -395,7 +444,7 @@ func BenchmarkBusInbox(bm *testing.B) {
 	defer s.Shutdown(bm.Context())
 	b := testBus(s, 0)
 	in := &box{}
-	b.Subscribe("$G", "js.*", "", in)
+	listenBox(bm, b, "js.*", "", in)
 	subj, payload := []byte("js.1"), make([]byte, 128)
 	bm.ReportAllocs()
 	for bm.Loop() {
