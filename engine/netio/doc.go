@@ -7,7 +7,7 @@
 //  3. Conn.deliver (deliver.go): through the stages' Open to Handler.OnData, borrowed bytes.
 //  4. Outbox.Begin/End/AppendRef (stage_out.go): the handler appends to the staging buffer of
 //     (producer, destination); no lock, no system call, no allocation.
-//  5. end of turn, or 60 KiB staged: producer.flush (stage_out.go), once per touched destination.
+//  5. end of turn, 60 KiB copied or 480 KiB with references: producer.flush (stage_out.go), once per touched destination.
 //  6. Outbox.push (flush.go): a short lock; whoever finds nobody writing seals through the stages and
 //     writes the socket itself, whichever loop owns it; who finds a writer queues and leaves.
 //  7. EAGAIN: blocked is set and the owner loop arms writable and goes on there (flush.go, onWritable).

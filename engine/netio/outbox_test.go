@@ -111,6 +111,42 @@ func TestReferencesReleased(t *testing.T) {
 	})
 }
 
+// TestReferencesOfATurnTogether: payloads by reference wait for the end of the turn, as many as one read brings; at
+// flushRefs they leave at once.
+func TestReferencesOfATurnTogether(t *testing.T) {
+	each(t, func(t *testing.T, backend string) {
+		w := newWorld(t, backend, Config{})
+		h := newHand()
+		nc := w.dial(w.listen(h.accept))
+		c := wait(t, h.conn, "open")
+		const size, all = 16 << 10, flushRefs/(16<<10) + 1
+		if all*size < defaultReadBuffer {
+			t.Fatal("a read brings more than a turn keeps")
+		}
+		f := bufpool.Get(size)
+		defer f.Release()
+		copy(f.B, pattern(size, 5))
+		left := func() int64 { n, _ := c.Out().Stats(); return n }
+		w.on(c, func() {
+			for i := range all {
+				if left() != 0 && i < all-1 {
+					t.Errorf("left the staging after %d messages", i)
+				}
+				c.Out().AppendRef(c.Loop().Index(), []byte("<"), f, f.B, []byte(">"), 1)
+			}
+			if n := left(); n != all-1 {
+				t.Errorf("%d of %d messages left the staging", n, all)
+			}
+		})
+		got := make([]byte, size+2)
+		for i := range all {
+			if _, err := io.ReadFull(nc, got); err != nil || got[0] != '<' || got[size+1] != '>' || !bytes.Equal(got[1:size+1], f.B) {
+				t.Fatalf("message %d: %v", i, err)
+			}
+		}
+	})
+}
+
 func TestHardLimit(t *testing.T) {
 	each(t, func(t *testing.T, backend string) {
 		w := newWorld(t, backend, Config{})

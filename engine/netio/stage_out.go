@@ -6,10 +6,11 @@ import (
 )
 
 const (
-	flushAt    = 60 << 10 // bytes staged for one destination that are flushed at once
-	firstStage = 2 << 10  // first size of a staging buffer
-	refMin     = 4 << 10  // a shorter payload is copied: a reference costs more than the copy
-	keepStaged = 1 << 20  // bytes of idle staging buffers a producer keeps
+	flushAt    = 60 << 10  // copied bytes staged for one destination that are flushed at once
+	flushRefs  = 480 << 10 // the same with payloads by reference: more than a read brings, as a write costs more than its pieces
+	firstStage = 2 << 10   // first size of a staging buffer
+	refMin     = 4 << 10   // a shorter payload is copied: a reference costs more than the copy
+	keepStaged = 1 << 20   // bytes of idle staging buffers a producer keeps
 )
 
 // staged is what one producer has for one destination: copied bytes, and cuts where a payload by
@@ -219,7 +220,7 @@ func (o *Outbox) End(from engine.LoopID, b []byte, msgs int) engine.Verdict {
 // staged decides what happens after something was staged.
 func (o *Outbox) staged(s *staged, from engine.LoopID) engine.Verdict {
 	size := s.size()
-	if hard := o.hard.Load(); size >= flushAt || (hard > 0 && o.pend.Load()+int64(size) > hard) {
+	if hard := o.hard.Load(); len(s.buf) >= flushAt || size >= flushRefs || (hard > 0 && o.pend.Load()+int64(size) > hard) {
 		if v := o.push(s, from); v > engine.OverSoft {
 			return v
 		}
