@@ -93,13 +93,11 @@ func (b *Builder) Consumer(kind, stream, consumer string, now time.Time) Message
 		Event: b.head("consumer_action", now), Stream: stream, Consumer: consumer, Action: action, Domain: b.Domain})
 }
 
-// Pause tells that a consumer pauses until a time, or resumed if until is zero.
+// Pause tells that a consumer pauses until a time, or resumed if that is zero or over.
 func (b *Builder) Pause(stream, consumer string, until, now time.Time) Message {
-	a := &jsapi.ConsumerPauseAdvisory{Event: b.head("consumer_pause", now), Stream: stream, Consumer: consumer, Domain: b.Domain}
-	if !until.IsZero() {
-		u := until.UTC()
-		a.Paused, a.PauseUntil = true, &u
-	}
+	u := until.UTC()
+	a := &jsapi.ConsumerPauseAdvisory{Event: b.head("consumer_pause", now), Stream: stream, Consumer: consumer,
+		Paused: now.Before(u), PauseUntil: &u, Domain: b.Domain}
 	return message(Subject(ConsumerPaused, stream, consumer), a)
 }
 

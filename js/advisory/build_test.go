@@ -22,8 +22,8 @@ func TestAdvisories(t *testing.T) {
 	}{
 		{b.Stream(StreamUpdated, "S", now), "STREAM.UPDATED.S", "stream_action", `"stream":"S","action":"modify"`},
 		{b.Consumer(ConsumerDeleted, "S", "C", now), "CONSUMER.DELETED.S.C", "consumer_action", `"stream":"S","consumer":"C","action":"delete"`},
-		{b.Pause("S", "C", now, now), "CONSUMER.PAUSE.S.C", "consumer_pause", `"stream":"S","consumer":"C","paused":true,"pause_until":"2023-11-14T22:13:20.000000005Z"`},
-		{b.Pause("S", "C", time.Time{}, now), "CONSUMER.PAUSE.S.C", "consumer_pause", `"stream":"S","consumer":"C","paused":false`},
+		{b.Pause("S", "C", now.Add(time.Second), now), "CONSUMER.PAUSE.S.C", "consumer_pause", `"stream":"S","consumer":"C","paused":true,"pause_until":"2023-11-14T22:13:21.000000005Z"`},
+		{b.Pause("S", "C", time.Time{}, now), "CONSUMER.PAUSE.S.C", "consumer_pause", `"stream":"S","consumer":"C","paused":false,"pause_until":"0001-01-01T00:00:00Z"`},
 		{b.MaxDeliver("S", "C", 3, 4, now), "CONSUMER.MAX_DELIVERIES.S.C", "max_deliver", `"stream":"S","consumer":"C","stream_seq":3,"deliveries":4`},
 		{b.Msg(MsgNaked, "S", "C", 1, 2, 3, "", now), "CONSUMER.MSG_NAKED.S.C", "nak", `"stream":"S","consumer":"C","consumer_seq":1,"stream_seq":2,"deliveries":3`},
 		{b.Msg(MsgTerminated, "S", "C", 1, 2, 3, "bad", now), "CONSUMER.MSG_TERMINATED.S.C", "terminated", `"stream":"S","consumer":"C","consumer_seq":1,"stream_seq":2,"deliveries":3,"reason":"bad"`},

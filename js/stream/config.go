@@ -69,6 +69,10 @@ func CheckCreate(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 	return check(cfg, x)
 }
 
+// Check is CheckCreate without the rules that hold for new streams only: it judges a configuration by itself, as of an update
+// before the stream is known, or of a restore.
+func Check(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error { return check(cfg, x) }
+
 // check validates and normalises in the order of the reference.
 func check(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 	if !jsapi.ValidName(cfg.Name) {
