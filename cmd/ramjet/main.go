@@ -19,6 +19,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: %s\n", program, err)
 		return 1
 	}
+	if len(args) > 0 && args[0] == "check" {
+		return checkStore(args[1:], stdout, stderr)
+	}
 	flags, err := config.ParseFlags(program, args)
 	if err != nil {
 		return flagError(err, stdout, stderr)
@@ -39,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	case flags.Check:
-		return check(flags, stderr)
+		return checkConfig(flags, stderr)
 	}
 	load := func() (*config.Options, []string, error) { return config.Load(flags.ConfigFile, flags) }
 	opts, warnings, err := load()
@@ -64,8 +67,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// check is -t: 0 if the file can be started with, without a warning.
-func check(flags *config.Flags, stderr io.Writer) int {
+// checkConfig is -t: 0 if the file can be started with, without a warning.
+func checkConfig(flags *config.Flags, stderr io.Writer) int {
 	if flags.ConfigFile == "" {
 		fmt.Fprintf(stderr, "%s: must specify [-c, --config] option to check configuration file syntax\n", program)
 		return 1

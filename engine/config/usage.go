@@ -9,6 +9,7 @@ func Usage(program string) string { return strings.ReplaceAll(usage, "PROGRAM", 
 func UsageTLS(program string) string { return strings.ReplaceAll(usageTLS, "PROGRAM", program) }
 
 const usage = `Usage: PROGRAM [options]
+       PROGRAM check [options] DIR    verify a JetStream store (check -h)
 
 Flags take one dash or two, and override the configuration file, also when it is reloaded.
 
