@@ -46,6 +46,9 @@ func (l *Log) Purge(f *store.Filter, below uint64) {
 	l.Msgs = slices.DeleteFunc(l.Msgs, func(r store.Rec) bool { return (below == 0 || r.Seq < below) && Passes(f, r.Subject) })
 }
 
+// Matches reports whether a literal subject matches a pattern.
+func Matches(subj, pattern string) bool { return subject.Match(subj, pattern) }
+
 // Passes reports whether a subject passes a filter.
 func Passes(f *store.Filter, subj []byte) bool {
 	return f.All() || slices.ContainsFunc(f.Patterns, func(p string) bool { return subject.MatchBytes(subj, p) })

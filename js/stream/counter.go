@@ -102,7 +102,7 @@ func (f *Front) counterOf(subj []byte, c *counter) *jsapi.Error {
 	if last == 0 {
 		return nil
 	}
-	if f.m.log.Load(last, &f.rec) != store.Hit || !counterBody(f.rec.Payload, &c.value) {
+	if f.m.log.LoadNow(last, &f.rec) != store.Hit || !counterBody(f.rec.Payload, &c.value) {
 		return jsapi.MessageCounterBroken.Err()
 	}
 	if b := header.Get(f.rec.Header, jsapi.HdrCounterSources); len(b) > 0 {

@@ -91,6 +91,39 @@ func (l *fakeLog) Next(f *store.Filter, from uint64, r *store.Rec) store.Avail {
 	return store.None
 }
 
+func (l *fakeLog) now(fn func()) {
+	cold := l.cold
+	l.cold = false
+	fn()
+	l.cold = cold
+}
+
+func (l *fakeLog) LoadNow(seq uint64, r *store.Rec) (a store.Avail) {
+	l.now(func() { a = l.Load(seq, r) })
+	return a
+}
+
+func (l *fakeLog) NextNow(f *store.Filter, from uint64, r *store.Rec) (a store.Avail) {
+	l.now(func() { a = l.Next(f, from, r) })
+	return a
+}
+
+func (l *fakeLog) Weight(seq uint64) uint64 {
+	if i := l.find(seq); i < len(l.msgs) && l.msgs[i].Seq == seq {
+		return recSize(&l.msgs[i])
+	}
+	return 0
+}
+
+func (l *fakeLog) Aged(from, limit uint64) (uint64, bool) {
+	for i := l.find(from); i < len(l.msgs) && l.msgs[i].Seq < limit; i++ {
+		if l.msgs[i].TTL >= 0 {
+			return l.msgs[i].Seq, true
+		}
+	}
+	return 0, false
+}
+
 func (l *fakeLog) Prev(f *store.Filter, upto uint64, r *store.Rec) store.Avail {
 	for i := len(l.msgs) - 1; i >= 0; i-- {
 		if l.msgs[i].Seq <= upto && passesFilter(f, l.msgs[i].Subject) {

@@ -225,10 +225,10 @@ func (m *Machine) applyExpire(now int64, out *Effects) {
 	if m.cfg.AllowMsgTTL {
 		x.Expire(now, func(seq uint64) bool { m.remove(seq, false, true, out); return true })
 	}
-	for m.cfg.MaxAge > 0 {
-		seq, _, a := x.OldestExpired(now, int64(m.cfg.MaxAge))
-		if a != store.Hit || !m.remove(seq, false, true, out) {
-			return
+	if m.cfg.MaxAge > 0 {
+		cut := m.log.SeqAt(now - int64(m.cfg.MaxAge) + 1)
+		for seq, more := x.Aged(0, cut); more; seq, more = x.Aged(seq+1, cut) {
+			m.remove(seq, false, true, out)
 		}
 	}
 }
@@ -249,7 +249,9 @@ func (m *Machine) applyConfig(c *op.Cmd, out *Effects) {
 	if cfg.Retention == jsapi.InterestRetention && old.Retention != jsapi.InterestRetention {
 		m.Sweep(out)
 	}
-	m.applyExpire(c.Time, out)
+	if cfg.SubjectDeleteMarkerTTL == 0 { // else the leader decides, for the markers' sake
+		m.applyExpire(c.Time, out)
+	}
 	out.List = append(out.List, Effect{Kind: Configured})
 }
 
@@ -292,9 +294,12 @@ func (m *Machine) Rebuild(now int64) {
 		from = 0
 	}
 	var drop Effects
-	for m.log.Next(nil, from, &m.rec) == store.Hit {
+	for a := m.log.NextNow(nil, from, &m.rec); a != store.None; a = m.log.NextNow(nil, from, &m.rec) {
 		r := m.rec
 		from = r.Seq + 1
+		if a != store.Hit {
+			continue
+		}
 		if id := header.Get(r.Header, jsapi.HdrMsgID); len(id) > 0 && m.cfg.Mirror == nil && now-r.Time < m.dedupe.window {
 			m.dedupe.add(id, r.Seq, r.Time)
 		}
@@ -302,7 +307,7 @@ func (m *Machine) Rebuild(now int64) {
 			m.trackSchedule(&op.Cmd{Kind: op.Msg, Flags: op.FlagSourced, Seq: r.Seq, Time: r.Time, Subject: r.Subject, Header: r.Header}, &drop)
 		}
 	}
-	if m.log.Load(m.state.LastSeq, &m.rec) == store.Hit {
+	if m.log.LoadNow(m.state.LastSeq, &m.rec) == store.Hit {
 		m.lastID = append(m.lastID[:0], header.Get(m.rec.Header, jsapi.HdrMsgID)...)
 	}
 }

@@ -10,6 +10,11 @@ type Log interface {
 	// SkipTo makes seq the last sequence without storing anything.
 	SkipTo(seq uint64) error
 	Load(seq uint64, r *store.Rec) store.Avail
+	// LoadNow and NextNow are never Pending: they read a cold message at once. For what has to be decided now and is rare.
+	LoadNow(seq uint64, r *store.Rec) store.Avail
+	NextNow(f *store.Filter, from uint64, r *store.Rec) store.Avail
+	// Weight returns the bytes a message counts in the limits, 0 if there is none.
+	Weight(seq uint64) uint64
 	// Next fills r with the first message at or after from that passes f; Prev with the last at or before upto.
 	Next(f *store.Filter, from uint64, r *store.Rec) store.Avail
 	Prev(f *store.Filter, upto uint64, r *store.Rec) store.Avail
@@ -46,6 +51,8 @@ type Expirer interface {
 	Expire(now int64, fn func(seq uint64) bool) int
 	// NextExpiry returns when the next message expires by its own TTL.
 	NextExpiry() (at int64, ok bool)
+	// Aged returns the first message at or after from and below limit that is not exempt from max_age.
+	Aged(from, limit uint64) (seq uint64, ok bool)
 	// OldestExpired looks at the oldest message that is not exempt from maxAge (nanoseconds). Hit: seq is over age at
 	// now. None: at is when the next one will be, 0 if there is none. Pending: not known yet.
 	OldestExpired(now, maxAge int64) (seq uint64, at int64, a store.Avail)

@@ -8,7 +8,6 @@ import (
 	"ramjet/js/op"
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
-	"ramjet/store"
 )
 
 const (
@@ -235,8 +234,8 @@ func checkDiscardNew(f *Front, p *publish) *jsapi.Error {
 				return storeFailed("maximum messages per subject exceeded")
 			}
 			p.replace = true
-			if seq, ok := f.m.log.First(p.subject); ok && f.m.log.Load(seq, &f.rec) == store.Hit {
-				freed = MsgSize(c.Storage, len(f.rec.Subject), len(f.rec.Header), len(f.rec.Payload))
+			if seq, ok := f.m.log.First(p.subject); ok {
+				freed = f.m.log.Weight(seq)
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"time"
 
 	"ramjet/js/op"
@@ -74,70 +76,102 @@ func (f *Front) expire(now int64, b *op.Batch) {
 		return
 	}
 	if f.m.cfg.SubjectDeleteMarkerTTL > 0 {
-		f.expireMarked(x, now, age, b)
+		if now, ok = f.expireMarked(x, now, age, b); !ok {
+			return
+		}
 	}
 	b.Add(&op.Cmd{Kind: op.Expire, Time: now})
 	f.expiring = true
 }
 
-// expireMarked proposes a marker for each subject that the coming Expire leaves without message.
-func (f *Front) expireMarked(x Expirer, now, age int64, b *op.Batch) {
+// maxMarked is about how many messages one tick looks at for markers.
+const maxMarked = 4096
+
+// expiring is a message whose time is over.
+type expiring struct {
+	seq  uint64
+	time int64
+	subj string
+}
+
+// expireMarked proposes a marker for each subject that an Expire at until leaves without message. until is before now if
+// there is much to look at, or if what follows is being read; false: the first one is.
+func (f *Front) expireMarked(x Expirer, now, age int64, b *op.Batch) (until int64, ok bool) {
+	list, until, ok := f.aged(x, now, age)
+	if !ok {
+		return 0, false
+	}
+	seen := make(map[uint64]bool, len(list))
+	for i := range list {
+		seen[list[i].seq] = true
+	}
+	f.eachExpired(until, func(r *store.Rec) {
+		if !seen[r.Seq] {
+			list = append(list, expiring{r.Seq, r.Time, string(r.Subject)})
+		}
+	})
+	slices.SortFunc(list, func(a, b expiring) int { return cmp.Compare(a.seq, b.seq) })
 	gone := make(map[string]uint64)
-	var order []string
-	look := func(r *store.Rec) {
-		s := string(r.Subject)
-		if gone[s] == 0 {
-			order = append(order, s)
-		}
-		gone[s]++
+	for i := range list {
+		gone[list[i].subj]++
 	}
-	seen := make(map[uint64]bool)
-	for seq := uint64(0); age > 0; { // oldest first, by age
-		if f.m.log.Next(nil, seq, &f.rec) != store.Hit || f.rec.Time+age > now {
-			break
-		}
-		seq = f.rec.Seq + 1
-		if f.rec.TTL >= 0 && !seen[f.rec.Seq] {
-			seen[f.rec.Seq] = true
-			look(&f.rec)
-		}
-	}
-	// By own TTL. The walk must not consume deadlines, so it goes over the subjects' last messages instead.
-	if t, ok := x.NextExpiry(); ok && t <= now {
-		f.eachExpired(now, func(r *store.Rec) {
-			if !seen[r.Seq] {
-				seen[r.Seq] = true
-				look(r)
-			}
-		})
-	}
-	for _, s := range order {
-		subj := []byte(s)
-		if f.subjs.find(subj) != nil || f.m.log.Count(subj) > gone[s] {
+	for i := range list {
+		n := gone[list[i].subj]
+		delete(gone, list[i].subj)
+		subj := []byte(list[i].subj)
+		if n == 0 || f.subjs.find(subj) != nil || f.m.log.Count(subj) > n {
 			continue
 		}
 		last, _ := f.m.log.Last(subj)
-		if f.m.log.Load(last, &f.rec) != store.Hit || header.Has(f.rec.Header, jsapi.HdrMarkerReason) ||
+		if f.m.log.LoadNow(last, &f.rec) != store.Hit || header.Has(f.rec.Header, jsapi.HdrMarkerReason) ||
 			string(header.Get(f.rec.Header, jsapi.HdrKVOperation)) == jsapi.KVPurge {
 			continue
 		}
 		f.propose(&op.Cmd{Kind: op.Msg, Flags: op.FlagMarker | op.FlagRollupSub, Subject: subj,
 			Header: f.markerHeader(jsapi.MarkerMaxAge), TTL: int64(f.m.cfg.SubjectDeleteMarkerTTL / time.Second)}, now, b)
 	}
+	return until, true
+}
+
+// aged lists the messages that the age limit removes at until.
+func (f *Front) aged(x Expirer, now, age int64) (list []expiring, until int64, ok bool) {
+	if age <= 0 {
+		return nil, now, true
+	}
+	cut := f.m.log.SeqAt(now - age + 1)
+	for seq, more := x.Aged(0, cut); more; seq, more = x.Aged(seq+1, cut) {
+		a := f.m.log.Load(seq, &f.rec)
+		n := len(list)
+		switch {
+		case a == store.Hit && n >= maxMarked && f.rec.Time > list[n-1].time:
+			return list, f.rec.Time + age - 1, true
+		case a == store.Hit:
+			list = append(list, expiring{seq, f.rec.Time, string(f.rec.Subject)})
+		case a == store.Pending && n == 0:
+			return nil, 0, false
+		case a == store.Pending: // it may have the time of the last ones
+			end := list[n-1].time
+			for n > 0 && list[n-1].time == end {
+				n--
+			}
+			return list[:n], end + age - 1, n > 0
+		}
+	}
+	return list, now, true
 }
 
 // eachExpired calls fn for each message whose own TTL is over.
 func (f *Front) eachExpired(now int64, fn func(*store.Rec)) {
 	if x, ok := f.m.log.(DueLister); ok {
 		x.Due(now, func(seq uint64) bool {
-			if f.m.log.Load(seq, &f.rec) == store.Hit {
+			if f.m.log.LoadNow(seq, &f.rec) == store.Hit {
 				fn(&f.rec)
 			}
 			return true
 		})
 		return
 	}
-	for seq := uint64(0); f.m.log.Next(nil, seq, &f.rec) == store.Hit; seq = f.rec.Seq + 1 {
+	for seq := uint64(0); f.m.log.NextNow(nil, seq, &f.rec) == store.Hit; seq = f.rec.Seq + 1 {
 		if f.rec.TTL > 0 && f.rec.Time+f.rec.TTL*int64(time.Second) <= now {
 			fn(&f.rec)
 		}
@@ -238,7 +272,7 @@ func (f *Front) fire(now int64, b *op.Batch, out *Effects) {
 		if f.subjs.find([]byte(s.subj)) != nil || s.fired {
 			continue // replaced, or its message is on the way
 		}
-		if f.m.log.Load(s.seq, &f.rec) != store.Hit {
+		if f.m.log.LoadNow(s.seq, &f.rec) != store.Hit {
 			continue
 		}
 		if f.fireOne(s, now, b, out) {
@@ -258,7 +292,7 @@ func (f *Front) fireOne(s *scheduled, now int64, b *op.Batch, out *Effects) bool
 	h.parse(own)
 	from := own
 	if len(h.from) > 0 {
-		if last, _ := f.m.log.Last(h.from); last != 0 && f.m.log.Load(last, &f.rec) == store.Hit {
+		if last, _ := f.m.log.Last(h.from); last != 0 && f.m.log.LoadNow(last, &f.rec) == store.Hit {
 			from, body = bytes.Clone(f.rec.Header), bytes.Clone(f.rec.Payload)
 		}
 	}

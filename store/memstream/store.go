@@ -35,7 +35,7 @@ type host Store
 
 func (h *host) Index(*msgtab.Segment, bool) bool              { return true }
 func (h *host) Cold(*msgtab.Segment, int)                     {}
-func (h *host) Time(*msgtab.Segment, int) (int64, bool)       { return 0, false }
+func (h *host) Record(*msgtab.Segment, int) []byte            { return nil }
 func (h *host) Drop(*msgtab.Segment)                          {}
 func (h *host) recordFits(s *msgtab.Segment, seq uint64) bool { return s.Ix.Fits(seq) }
 

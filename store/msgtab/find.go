@@ -268,6 +268,46 @@ func (t *Table) Load(seq uint64, r *store.Rec) store.Avail {
 	return t.read(p, a, r)
 }
 
+// LoadNow is Load for what cannot wait: a cold message is read at once.
+func (t *Table) LoadNow(seq uint64, r *store.Rec) store.Avail {
+	if !t.live(seq) {
+		return store.None
+	}
+	p, a := t.position(seq, true)
+	return t.readNow(p, a, r)
+}
+
+// NextNow is Next for what cannot wait.
+func (t *Table) NextNow(f *store.Filter, from uint64, r *store.Rec) store.Avail {
+	p, a := t.next(t.compile(f), from, true)
+	return t.readNow(p, a, r)
+}
+
+func (t *Table) readNow(p place, a store.Avail, r *store.Rec) store.Avail {
+	if a != store.Hit || t.lost.Has(p.seq) || p.seg.frame(p.seg.Ix.Off(p.i), p.seg.Ix.Size(p.i)) != nil {
+		return t.read(p, a, r)
+	}
+	if b := t.host.Record(p.seg, p.i); b != nil {
+		if _, erased := View(b, r); !erased && r.Seq == p.seq {
+			return store.Hit
+		}
+	}
+	*r = store.Rec{Seq: p.seq}
+	return store.Damaged
+}
+
+// Weight returns the bytes that a message counts, 0 if there is none.
+func (t *Table) Weight(seq uint64) uint64 {
+	if !t.live(seq) {
+		return 0
+	}
+	p, a := t.position(seq, true)
+	if a != store.Hit {
+		return 0
+	}
+	return t.charge(p.seg, p.i)
+}
+
 // Next reads the first message at or after from that passes f. Damaged: r.Seq tells which one cannot be read.
 func (t *Table) Next(f *store.Filter, from uint64, r *store.Rec) store.Avail {
 	p, a := t.next(t.compile(f), from, false)

@@ -16,8 +16,8 @@ type Host interface {
 	Index(s *Segment, now bool) bool
 	// Cold asks for the data of record i of s.
 	Cold(s *Segment, i int)
-	// Time reads the time of record i of s, whose data is not in memory, at once.
-	Time(s *Segment, i int) (int64, bool)
+	// Record reads record i of s, whose data is not in memory, at once; nil if it does not verify.
+	Record(s *Segment, i int) []byte
 	// Tail returns the segment for the next record, of n bytes: s, the present tail (nil if there is none), or a new one.
 	Tail(s *Segment, seq uint64, n int) *Segment
 	// Erase destroys the content of record i of s, which is removed next.

@@ -1,6 +1,10 @@
 package msgtab
 
-import "ramjet/store"
+import (
+	"math"
+
+	"ramjet/store"
+)
 
 // ttlHeap is a min-heap of deadlines.
 type ttlHeap []Deadline
@@ -99,11 +103,8 @@ func (t *Table) OldestExpired(now, maxAge int64) (seq uint64, at int64, a store.
 	if t.msgs == 0 {
 		return 0, 0, store.None
 	}
-	seq = t.dels.NextAbsent(t.first)
-	for t.never.Has(seq) {
-		seq = t.dels.NextAbsent(t.never.NextAbsent(seq))
-	}
-	if seq > t.last {
+	seq, ok := t.Aged(0, math.MaxUint64)
+	if !ok {
 		return 0, 0, store.None
 	}
 	seg := t.locate(seq)
@@ -152,6 +153,18 @@ func (t *Table) OldestExpired(now, maxAge int64) (seq uint64, at int64, a store.
 	return seq, at + maxAge, store.None
 }
 
+// Aged returns the first message at or after from and below limit that an age limit may remove.
+func (t *Table) Aged(from, limit uint64) (seq uint64, ok bool) {
+	if t.msgs == 0 {
+		return 0, false
+	}
+	seq = t.dels.NextAbsent(max(from, t.first))
+	for t.never.Has(seq) {
+		seq = t.dels.NextAbsent(t.never.NextAbsent(seq))
+	}
+	return seq, seq < limit && seq <= t.last
+}
+
 // SeqAt returns the first message stored at or after at (unix nanoseconds); the last sequence plus one if there is none. Times are
 // taken to grow with the sequence.
 func (t *Table) SeqAt(at int64) uint64 {
@@ -188,7 +201,13 @@ func (t *Table) mustTime(seg *Segment, i int) (int64, bool) {
 	if at, ok := t.timeOf(seg, i); ok {
 		return at, true
 	}
-	return t.host.Time(seg, i)
+	var r store.Rec
+	b := t.host.Record(seg, i)
+	if b == nil {
+		return 0, false
+	}
+	View(b, &r)
+	return r.Time, true
 }
 
 // Due calls fn, in any order, for each message whose own TTL is over at now until fn returns false. fn must not change the stream.

@@ -137,7 +137,7 @@ func (s *Store) recheck() {
 			continue
 		}
 		s.Lost().Remove(q)
-		if _, ok := (*host)(s).Time(seg, i); !ok {
+		if (*host)(s).Record(seg, i) == nil {
 			s.MarkLost(seg, i)
 			hostOf(seg).damaged = true
 			s.damage(hostOf(seg).name, q, q, "record does not verify")

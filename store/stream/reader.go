@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"slices"
+
 	"ramjet/store"
 	"ramjet/store/msgtab"
 	"ramjet/store/subjidx"
@@ -242,6 +244,15 @@ func (s *Store) arrived(seg *msgtab.Segment, offs []uint32, seqs []uint64, bad [
 	if len(block) == 0 || seg.In(offs[0], uint32(len(block))) {
 		return
 	}
+	// The frames that this one covers are replaced; they must not take it along when their turn comes.
+	end := offs[0] + uint32(len(block))
+	s.hot = slices.DeleteFunc(s.hot, func(h hotFrame) bool {
+		covered := h.seg == seg && h.off >= offs[0] && h.off+uint32(h.n) <= end
+		if covered {
+			s.hotBytes -= h.n
+		}
+		return covered
+	})
 	seg.Install(msgtab.Frame{Off: offs[0], B: block})
 	s.keep(hotFrame{seg, offs[0], len(block), false})
 }
@@ -362,17 +373,17 @@ func (s *Store) bury() {
 	})
 }
 
-// Time reads the time of one record at once.
-func (h *host) Time(seg *msgtab.Segment, i int) (int64, bool) {
+// Record reads one record at once; nil if it cannot be read or does not verify.
+func (h *host) Record(seg *msgtab.Segment, i int) []byte {
 	s := (*Store)(h)
 	f := hostOf(seg)
 	if i >= seg.Ix.Len() {
-		return 0, false
+		return nil
 	}
 	s.stats.Stalls++
 	fh, err := s.env.FS.Open(f.name)
 	if err != nil {
-		return 0, false
+		return nil
 	}
 	defer fh.Close()
 	var b []byte
@@ -383,13 +394,13 @@ func (h *host) Time(seg *msgtab.Segment, i int) (int64, bool) {
 		b, err = readAll(fh, headerLen+int64(from), int(to-from))
 	}
 	if err != nil {
-		return 0, false
+		return nil
 	}
 	var r store.Rec
 	if n, _ := msgtab.Verify(b, s.Salt(), &r); n == 0 {
-		return 0, false
+		return nil
 	}
-	return r.Time, true
+	return b
 }
 
 // Warm asks readers for the indexes of all segments in [from, to]; true: all are in memory already. The owner is woken as they
