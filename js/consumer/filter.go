@@ -64,3 +64,6 @@ func (c *Consumer) lastPerSubject() []uint64 {
 	slices.Sort(list)
 	return list
 }
+
+// MayNeed is Needs without the subject: false means that the consumer does not need the message, whatever its subject.
+func (c *Consumer) MayNeed(seq uint64) bool { return c.st.wants(seq) }

@@ -1,0 +1,219 @@
+package host
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ramjet/js/api"
+	"ramjet/proto/jsapi"
+	"ramjet/store/journal"
+)
+
+// Account holds the assets of an account. It implements api.Account.
+type Account struct {
+	h      *Host
+	name   string
+	lock   sync.Mutex                       // of the API: creating, changing and deleting assets
+	limits atomic.Pointer[AccountLimits]    // nil: JetStream is not enabled
+	used   [2][maxReplicas + 1]atomic.Int64 // bytes by storage and replicas, each replica once
+	leaveAPI func() // under lock
+
+	mu       sync.RWMutex // leaf
+	streams  map[string]*Stream
+	failed   map[string]string // streams that can not run, with the reason
+	problems map[string]string // what is wrong with a stream that runs
+}
+
+const maxReplicas = 5
+
+// subscriptions are what an asset subscribed to: how to leave, by subject.
+type subscriptions map[string]func()
+
+func (s subscriptions) cancel() {
+	for subj, fn := range s {
+		fn()
+		delete(s, subj)
+	}
+}
+
+// Name implements api.Account.
+func (a *Account) Name() string { return a.name }
+
+// Lock and Unlock implement api.Account.
+func (a *Account) Lock() { a.lock.Lock() }
+
+// Unlock ends what Lock began.
+func (a *Account) Unlock() { a.lock.Unlock() }
+
+func (a *Account) stream(name string) *Stream {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.streams[name]
+}
+
+// list returns the streams in order of names.
+func (a *Account) list() []*Stream {
+	a.mu.RLock()
+	l := make([]*Stream, 0, len(a.streams))
+	for _, s := range a.streams {
+		l = append(l, s)
+	}
+	a.mu.RUnlock()
+	slices.SortFunc(l, func(x, y *Stream) int { return strings.Compare(x.name, y.name) })
+	return l
+}
+
+// Stream implements api.Account.
+func (a *Account) Stream(name string) api.Stream {
+	if s := a.stream(name); s != nil {
+		return s
+	}
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if why, ok := a.failed[name]; ok {
+		return &failedStream{a: a, name: name, why: why}
+	}
+	return nil
+}
+
+// Streams implements api.Account.
+func (a *Account) Streams() []api.Stream {
+	l := a.list()
+	out := make([]api.Stream, len(l))
+	for i, s := range l {
+		out[i] = s
+	}
+	return out
+}
+
+func (a *Account) setProblem(stream, why string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if why == "" {
+		delete(a.problems, stream)
+	} else {
+		a.problems[stream] = why
+	}
+}
+
+// Problems returns what is wrong with the assets of the account, by name. Any goroutine.
+func (a *Account) Problems() map[string]string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	all := make(map[string]string, len(a.problems)+len(a.failed))
+	for n, why := range a.problems {
+		all[n] = why
+	}
+	for n, why := range a.failed {
+		all[n] = why
+	}
+	return all
+}
+
+// CreateStream implements api.Account. Steps: metadata (file streams), store, shard, first entry, subscriptions.
+func (a *Account) CreateStream(cfg *jsapi.StreamConfig) (api.Stream, *jsapi.Error) {
+	s, err := a.create(cfg, a.h.env.Clock.Now().UTC())
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (a *Account) create(cfg *jsapi.StreamConfig, created time.Time) (*Stream, *jsapi.Error) {
+	h := a.h
+	if h.closed.Load() {
+		return nil, jsapi.NotEnabled.Err()
+	}
+	if cfg.Storage == jsapi.FileStorage {
+		if err := h.writable(); err != nil {
+			return nil, err
+		}
+	}
+	s, err := h.newStream(a, cfg, created)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.begin(); err != nil {
+		s.discard()
+		return nil, err
+	}
+	a.mu.Lock()
+	a.streams[s.name] = s
+	a.mu.Unlock()
+	if err := s.subscribe(cfg); err != nil {
+		_ = s.Delete()
+		return nil, jsapi.StreamCreate.Wrap(err)
+	}
+	s.startSources()
+	return s, nil
+}
+
+// writable returns why nothing can be stored on the volume now.
+func (h *Host) writable() *jsapi.Error {
+	switch {
+	case h.volumeFailed.Load() != nil:
+		return jsapi.StreamStoreFailed.With("err", h.volumeFailed.Load().Error())
+	case h.noSpace.Load():
+		return jsapi.InsufficientResources.Err()
+	}
+	return nil
+}
+
+// open makes the account ready to be used: its assets and the API answer. Under lock.
+func (a *Account) open() {
+	for _, s := range a.list() {
+		if err := s.subscribe(s.conf.Load()); err != nil {
+			a.setProblem(s.name, "not subscribed: "+err.Error())
+		}
+		for _, c := range s.byName.list() {
+			c.subscribe()
+		}
+		s.startSources()
+	}
+}
+
+// shut makes the assets deaf: JetStream was disabled for the account, its files are kept. Under lock.
+func (a *Account) shut() {
+	for _, s := range a.list() {
+		s.stopSources()
+		for _, c := range s.byName.list() {
+			c.unsubscribe()
+		}
+		s.subs.cancel()
+	}
+}
+
+// newGroup returns a journal group for an asset.
+func (h *Host) newGroup(owner any) journal.GroupID {
+	h.groups.Lock()
+	defer h.groups.Unlock()
+	h.groups.last++
+	h.groups.owner[h.groups.last] = owner
+	return h.groups.last
+}
+
+func (h *Host) setGroup(g journal.GroupID, owner any) {
+	h.groups.Lock()
+	defer h.groups.Unlock()
+	h.groups.last = max(h.groups.last, g)
+	h.groups.owner[g] = owner
+}
+
+func (h *Host) dropGroup(g journal.GroupID) {
+	if g == 0 {
+		return
+	}
+	h.groups.Lock()
+	delete(h.groups.owner, g)
+	h.groups.Unlock()
+	h.journal.Forget(g)
+}
+
+func (h *Host) ownerOf(g journal.GroupID) any {
+	h.groups.Lock()
+	defer h.groups.Unlock()
+	return h.groups.owner[g]
+}

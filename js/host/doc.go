@@ -1,0 +1,22 @@
+// Package host is JetStream on one server: it gives the machines of streams and consumers a thread, a journal and files.
+//
+// The way of a publish:
+//
+//  1. port.Deliver, on the publisher's loop: one copy, pushed to the inbox of the stream's shard.
+//  2. Shard.Step takes everything that waits; the front of each stream decides and adds commands to the stream's batch.
+//  3. The end of the turn appends one record for each stream to the journal and submits once for each sync policy.
+//  4. The completion comes back as an item: the commands are applied, the publisher gets its acknowledgement, consumers have something
+//     to pump.
+//  5. A stream in memory skips 3 and 4: its commands are applied at the end of the turn.
+//
+// What a consumer decides (deliveries, acknowledgements) is in force at once and journaled at the end of the turn; only what a client
+// asked to have confirmed waits for the sync. Removals by retention are journaled behind the acknowledgements they come from.
+//
+// Checkpoints put the applied state into the files of the stream and release the journal. Open reads checkpoints and replays
+// what came after them (recover.go).
+//
+// Threading: a shard is one goroutine and owns its streams with their consumers; no lock between them. API workers create, change and
+// delete under the lock of the account and ask the shard with call, ask and post. Inboxes and subscriptions belong to whoever
+// publishes. Leaf locks guard the maps of names, the journal groups, the random source; the lock of the API's bus is held while
+// one message is published.
+package host

@@ -1,0 +1,329 @@
+package host
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ramjet/js/stream"
+	"ramjet/proto/base/clock"
+	"ramjet/proto/base/rng"
+	"ramjet/proto/jsapi"
+	"ramjet/proto/subject"
+	"ramjet/store/vfs"
+)
+
+// net is a bus for tests: subscriptions of JetStream and of clients in one list.
+type net struct {
+	mu   sync.Mutex
+	subs map[*netSub]bool
+	seen *sync.Cond
+	msgs []netMsg
+}
+
+type netSub struct {
+	account, subject string
+	in               Inbox
+	client           bool
+	watch            func(bool)
+}
+
+type netMsg struct{ account, to, subject, reply, hdr, body string }
+
+func newNet() *net {
+	n := &net{subs: map[*netSub]bool{}}
+	n.seen = sync.NewCond(&n.mu)
+	return n
+}
+
+func (n *net) match(account, subj string, client bool) (l []*netSub) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for s := range n.subs {
+		if s.account == account && s.client == client && s.watch == nil && subject.Match(subj, s.subject) {
+			l = append(l, s)
+		}
+	}
+	return l
+}
+
+func (n *net) send(account, to, subj, reply, hdr, body string) bool {
+	for _, s := range n.match(account, to, false) {
+		m := &Msg{Account: account, Subject: []byte(to), Payload: []byte(body)}
+		if reply != "" {
+			m.Reply = []byte(reply)
+		}
+		if hdr != "" {
+			m.Header = []byte(hdr)
+		}
+		s.in.Deliver(m)
+	}
+	if len(n.match(account, to, true)) == 0 {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.msgs = append(n.msgs, netMsg{account, to, subj, reply, hdr, body})
+	n.seen.Broadcast()
+	return true
+}
+
+func (n *net) Publish(account string, to, reply, hdr, payload []byte) {
+	n.send(account, string(to), string(to), string(reply), string(hdr), string(payload))
+}
+
+func (n *net) Deliver(account string, to, subj, reply, hdr, payload []byte) bool {
+	return n.send(account, string(to), string(subj), string(reply), string(hdr), string(payload))
+}
+
+func (n *net) Interest(account string, subj []byte) bool {
+	return len(n.match(account, string(subj), true)) > 0
+}
+
+func (n *net) Flush() {}
+
+func (n *net) add(s *netSub) func() {
+	n.mu.Lock()
+	n.subs[s] = true
+	var tell []func(bool)
+	if s.client {
+		for w := range n.subs {
+			if w.watch != nil && w.account == s.account && subject.Match(w.subject, s.subject) {
+				tell = append(tell, w.watch)
+			}
+		}
+	}
+	n.mu.Unlock()
+	for _, fn := range tell {
+		fn(true)
+	}
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.subs, s)
+	}
+}
+
+func (n *net) Subscribe(account, subj, queue string, in Inbox) (func(), error) {
+	return n.add(&netSub{account: account, subject: subj, in: in}), nil
+}
+
+func (n *net) Watch(account, subj, queue string, fn func(bool)) func() {
+	cancel := n.add(&netSub{account: account, subject: subj, watch: fn})
+	fn(len(n.match(account, subj, true)) > 0)
+	return cancel
+}
+
+// listen makes the test a client that sees what goes to subj.
+func (n *net) listen(subj string) { n.add(&netSub{account: "A", subject: subj, client: true}) }
+
+// wait returns the next message to subj.
+func (n *net) wait(t *testing.T, subj string) netMsg {
+	t.Helper()
+	late := time.AfterFunc(10*time.Second, func() { n.mu.Lock(); n.msgs = append(n.msgs, netMsg{to: "late"}); n.mu.Unlock(); n.seen.Broadcast() })
+	defer late.Stop()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for {
+		for i, m := range n.msgs {
+			if m.to == subj {
+				n.msgs = append(n.msgs[:i:i], n.msgs[i+1:]...)
+				return m
+			}
+			if m.to == "late" {
+				t.Fatalf("nothing came to %s", subj)
+			}
+		}
+		n.seen.Wait()
+	}
+}
+
+type unlimited struct{}
+
+func (unlimited) Account(name string) *AccountLimits {
+	if name != "A" {
+		return nil
+	}
+	return &AccountLimits{Flat: jsapi.AccountLimits{MaxMemory: -1, MaxStore: -1, MaxStreams: -1, MaxConsumers: -1}}
+}
+
+type world struct {
+	t   *testing.T
+	n   *net
+	fs  vfs.FS
+	h   *Host
+	log []string
+	mu  sync.Mutex
+}
+
+func newWorld(t *testing.T, fs vfs.FS) *world {
+	w := &world{t: t, n: newNet(), fs: fs}
+	w.open()
+	t.Cleanup(func() { _ = w.h.Close() })
+	return w
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	h, err := Open(Env{FS: w.fs, Clock: clock.System(), Rand: rng.New(1), Bus: func(int) Bus { return w.n }, Limits: unlimited{},
+		Events: Events{Log: func(id, format string, args ...any) {
+			w.mu.Lock()
+			w.log = append(w.log, id+" "+fmt.Sprintf(format, args...))
+			w.mu.Unlock()
+		}}},
+		Options{Dir: "js", Shards: 2, ServerName: "s", MaxMemory: -1, MaxStore: -1, JournalFile: 1 << 20})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.h = h
+	if err := h.ServeAccount("A"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) account() *Account { return w.h.account("A", false) }
+
+func (w *world) create(cfg jsapi.StreamConfig) *Stream {
+	w.t.Helper()
+	if err := stream.CheckCreate(&cfg, &stream.Context{}); err != nil {
+		w.t.Fatal(err)
+	}
+	a := w.account()
+	a.Lock()
+	defer a.Unlock()
+	s, err := a.CreateStream(&cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s.(*Stream)
+}
+
+func (w *world) consumer(s *Stream, name string, cfg jsapi.ConsumerConfig) *Consumer {
+	w.t.Helper()
+	s.acct.Lock()
+	defer s.acct.Unlock()
+	c, err := s.CreateConsumer(name, &cfg, false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c.(*Consumer)
+}
+
+func (w *world) publish(subj, body string) jsapi.PubAck {
+	w.t.Helper()
+	w.n.listen("ack")
+	w.n.send("A", subj, subj, "ack", "", body)
+	m := w.n.wait(w.t, "ack")
+	var a struct {
+		jsapi.PubAck
+		Error *jsapi.Error
+	}
+	if err := json.Unmarshal([]byte(m.body), &a); err != nil || a.Error != nil {
+		w.t.Fatalf("%s: %v", m.body, err)
+	}
+	return a.PubAck
+}
+
+// next pulls one message and acknowledges it.
+func (w *world) next(s, c string) string {
+	w.t.Helper()
+	w.n.listen("inbox")
+	subj := jsapi.BuildAPI(jsapi.ConsumerNext, s, c)
+	w.n.send("A", subj, subj, "inbox", "", `{"batch":1,"no_wait":true}`)
+	m := w.n.wait(w.t, "inbox")
+	if m.reply == "" {
+		return strings.TrimSpace(m.hdr)
+	}
+	w.n.listen("confirm")
+	w.n.send("A", m.reply, m.reply, "confirm", "", "+ACK")
+	w.n.wait(w.t, "confirm")
+	return m.subject + "=" + m.body
+}
+
+func (w *world) restart() {
+	w.t.Helper()
+	if err := w.h.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.open()
+}
+
+func TestPublishConsumeRestart(t *testing.T) {
+	w := newWorld(t, vfs.NewMem())
+	for _, name := range []string{"S", "M"} {
+		cfg := jsapi.StreamConfig{Name: name, Subjects: []string{strings.ToLower(name) + ".*"}}
+		if name == "M" {
+			cfg.Storage = jsapi.MemoryStorage
+		}
+		s := w.create(cfg)
+		w.consumer(s, "C", jsapi.ConsumerConfig{Durable: "C", Name: "C", AckPolicy: jsapi.AckExplicit, AckWait: time.Minute, MaxAckPending: 10, MaxWaiting: 10, MaxDeliver: -1})
+		for i := range 3 {
+			if a := w.publish(strings.ToLower(name)+".x", fmt.Sprint(i)); a.Seq != uint64(i+1) {
+				t.Fatalf("%s: %+v", name, a)
+			}
+		}
+		if got := w.next(name, "C"); got != strings.ToLower(name)+".x=0" {
+			t.Fatalf("%s: %s", name, got)
+		}
+	}
+	w.restart()
+	if s := w.account().stream("M"); s != nil {
+		t.Error("a stream in memory came back")
+	}
+	s := w.account().stream("S")
+	if s == nil {
+		t.Fatal("no stream after the restart")
+	}
+	var page jsapi.Page
+	if i := s.Info(nil, &page); i.State.Msgs != 3 || i.State.LastSeq != 3 || i.State.Consumers != 1 {
+		t.Errorf("state %+v", i.State)
+	}
+	if got := w.next("S", "C"); got != "s.x=1" {
+		t.Errorf("after the restart: %s", got)
+	}
+	if a := w.publish("s.y", "3"); a.Seq != 4 {
+		t.Errorf("after the restart: %+v", a)
+	}
+	if n, err := s.Purge(&jsapi.PurgeRequest{Filter: "s.x"}); n != 3 || err != nil {
+		t.Errorf("purged %d, %v", n, err)
+	}
+	if got := w.next("S", "C"); got != "s.y=3" {
+		t.Errorf("after the purge: %s", got)
+	}
+	s.acct.Lock()
+	if err := s.Delete(); err != nil {
+		t.Error(err)
+	}
+	s.acct.Unlock()
+	w.restart()
+	if s := w.account().stream("S"); s != nil {
+		t.Error("a deleted stream came back")
+	}
+}
+
+func TestRetention(t *testing.T) {
+	w := newWorld(t, vfs.NewMem())
+	s := w.create(jsapi.StreamConfig{Name: "Q", Subjects: []string{"q.>"}, Retention: jsapi.WorkQueueRetention})
+	c := w.consumer(s, "C", jsapi.ConsumerConfig{Durable: "C", Name: "C", AckPolicy: jsapi.AckExplicit, AckWait: time.Minute, MaxAckPending: 10, MaxWaiting: 10,
+		MaxDeliver: -1, FilterSubject: "q.a"})
+	for _, subj := range []string{"q.a", "q.b", "q.a"} {
+		w.publish(subj, subj)
+	}
+	w.next("Q", "C")
+	if i := s.Info(nil, &jsapi.Page{}); i.State.Msgs != 2 || i.State.FirstSeq != 2 {
+		t.Errorf("state %+v", i.State)
+	}
+	s.acct.Lock()
+	if err := c.Delete(); err != nil {
+		t.Error(err)
+	}
+	s.acct.Unlock()
+	w.restart()
+	s = w.account().stream("Q")
+	if i := s.Info(nil, &jsapi.Page{}); i.State.Msgs != 2 || i.State.FirstSeq != 2 || i.State.Consumers != 0 {
+		t.Errorf("after the restart: state %+v", i.State)
+	}
+}

@@ -1,0 +1,403 @@
+package host
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"ramjet/js/consumer"
+	"ramjet/js/op"
+	"ramjet/js/stream"
+	"ramjet/proto/jsapi"
+	"ramjet/store/catalog"
+	"ramjet/store/crypt"
+	"ramjet/store/journal"
+	sstore "ramjet/store/stream"
+)
+
+const reserveBytes = 8 << 20 // released when the disk is full, see catalog.HoldReserve
+
+// recover brings back everything that is in the directory. No shard runs yet: this goroutine owns all of them.
+//
+//  1. Scan the catalog; open the stores of all streams, several at a time, and restore machines and consumers from their checkpoints.
+//  2. Replay the journal: every record to its group, what a checkpoint covers is ignored.
+//  3. Where indexes have holes the asset is declared read only, with what is left.
+//  4. Consumers take the lead; retention is applied once, because what it removed may have come back.
+func (h *Host) recover() error {
+	cat, err := catalog.Open(h.env.FS, h.o.Dir)
+	if err != nil {
+		return err
+	}
+	h.cat = cat
+	for i := range h.o.Shards {
+		h.shards = append(h.shards, newShard(h, i))
+	}
+	found, err := cat.Scan()
+	if err != nil {
+		return err
+	}
+	for _, q := range found.Quarantined {
+		h.env.Events.log(idQuarantined, "unknown files were moved to %s", q)
+	}
+	h.recovery.Quarantined = found.Quarantined
+	h.openAll(found.Streams)
+	if err := h.openJournal(); err != nil {
+		return err
+	}
+	h.resumeAll()
+	if err := cat.HoldReserve(reserveBytes); err != nil && !sstore.IsNoSpace(err) {
+		h.env.Events.log(idWriteFailed, "the reserve for a full disk could not be made: %v", err)
+	}
+	return nil
+}
+
+const openers = 8 // stores opened at a time
+
+func (h *Host) openAll(entries []catalog.Entry) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, openers)
+	for i := range entries {
+		e := &entries[i]
+		a := h.account(e.Account, true)
+		sh := h.pick()
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			if err := h.openStream(a, sh, e); err != nil {
+				name := e.Stream
+				if name == "" {
+					name = e.Dir
+				}
+				a.mu.Lock()
+				a.failed[name] = err.Error()
+				a.mu.Unlock()
+				h.env.Events.log(idAssetFailed, "stream '%s > %s' is offline: %v; its files are untouched", a.name, name, err)
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
+	if e.Err != nil {
+		return e.Err
+	}
+	var b streamBody
+	if err := json.Unmarshal(e.Meta.Body, &b); err != nil || b.Config == nil {
+		return fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
+	}
+	if why := stream.Unsupported(b.Config); why != "" {
+		return errors.New(why)
+	}
+	s := &Stream{h: h, acct: a, sh: sh, name: e.Meta.Name, group: b.Group, created: b.Created, key: e.Meta.Key, batch: &op.Batch{},
+		recovering: true}
+	if err := s.openKey(e, b.Config); err != nil {
+		return err
+	}
+	rec, err := s.openStore(e.Dir)
+	if err != nil {
+		return err
+	}
+	cfg, state := b.Config, []byte(nil)
+	if len(rec.Extra) > 0 {
+		if cfg, state, err = parseExtra(rec.Extra); err != nil {
+			return err
+		}
+	}
+	s.applied = rec.Applied
+	s.m = stream.NewMachine(cfg, s.log, s)
+	if state == nil || rec.Rebuilt {
+		s.m.Rebuild(sh.now)
+	} else if err := s.m.Restore(state); err != nil {
+		s.m.Rebuild(sh.now)
+	}
+	if rec.Rebuilt {
+		a.setProblem(s.name, "rebuilt from its segments, the checkpoint could not be read")
+	}
+	s.configured()
+	h.setGroup(s.group, s)
+	for i := range e.Consumers {
+		if err := s.openConsumer(&e.Consumers[i]); err != nil {
+			a.setProblem(s.name, "consumer "+e.Consumers[i].Consumer+" is offline: "+err.Error())
+			h.env.Events.log(idAssetFailed, "consumer '%s > %s > %s' is offline: %v; its files are untouched", a.name, s.name, e.Consumers[i].Consumer, err)
+		}
+	}
+	a.mu.Lock()
+	a.streams[s.name] = s
+	a.mu.Unlock()
+	return nil
+}
+
+// openKey opens the key of a stream; one that an older server key seals is sealed again.
+func (s *Stream) openKey(e *catalog.Entry, cfg *jsapi.StreamConfig) error {
+	compress := cfg.Compression != jsapi.NoCompression
+	if len(e.Meta.Key) == 0 {
+		return s.setCodec(nil, compress)
+	}
+	o := &s.h.o
+	var derived [][]byte
+	for _, k := range [][]byte{o.Key, o.PrevKey} {
+		if k != nil {
+			derived = append(derived, crypt.Derive(k, s.acct.name, s.name))
+		}
+	}
+	if len(derived) == 0 {
+		return errors.New("it is encrypted and no key is configured")
+	}
+	key, cipher, which, err := crypt.OpenKey(e.Meta.Key, derived...)
+	if err != nil {
+		return err
+	}
+	if which > 0 && o.Key != nil {
+		sealed, err := crypt.SealKey(o.Cipher, derived[0], key, crypt.SystemRandom)
+		if err != nil {
+			return err
+		}
+		m := *e.Meta
+		m.Key = sealed
+		if err := s.h.cat.Update(e.Dir, &m); err != nil {
+			return err
+		}
+		s.key = sealed
+	}
+	codec, err := crypt.NewCodec(cipher, key, compress, crypt.SystemRandom)
+	s.codec = codec
+	return err
+}
+
+func (s *Stream) openConsumer(e *catalog.Entry) error {
+	if e.Err != nil {
+		return e.Err
+	}
+	var b consumerBody
+	if err := json.Unmarshal(e.Meta.Body, &b); err != nil || b.Config == nil {
+		return fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
+	}
+	c := &Consumer{st: s, name: e.Meta.Name, group: b.Group, created: b.Created, legacy: b.Legacy}
+	c.conf.Store(b.Config)
+	if err := c.restore(b.Config.AckPolicy); err != nil {
+		return err
+	}
+	s.h.setGroup(c.group, c)
+	s.byName.set(c)
+	return nil
+}
+
+// openJournal replays the journal and starts its committer.
+func (h *Host) openJournal() error {
+	unknown := map[journal.GroupID]bool{}
+	o := journal.Options{
+		FileSize: h.o.JournalFile, MaxFiles: h.o.JournalFiles, Interval: h.o.SyncInterval, Clock: h.env.Clock,
+		Salt:      h.salt,
+		OnFailure: h.onVolumeFailed,
+		OnSyncErr: func(err error) {
+			h.env.Events.log(idSyncFailed, "journal: a sync failed, what was not acknowledged goes to a fresh file: %v", err)
+		},
+		OnNoSpace: h.onNoSpace,
+		OnDamage:  h.onJournalDamage,
+		OnLag:     h.onLag,
+	}
+	log, err := journal.Open(h.env.FS, h.o.Dir+"/journal", o, func(r *journal.Record, pos journal.Pos) error {
+		h.recovery.Records++
+		switch owner := h.ownerOf(r.Group).(type) {
+		case *Stream:
+			owner.replay(r)
+		case *Consumer:
+			owner.replay(r)
+		default:
+			unknown[r.Group] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	h.journal = log
+	for g := range unknown {
+		h.groups.Lock()
+		h.groups.last = max(h.groups.last, g)
+		h.groups.Unlock()
+		if !h.failedGroup(g) {
+			log.Forget(g)
+		}
+	}
+	return nil
+}
+
+// failedGroup reports whether g may belong to an asset that could not be opened: its records are kept.
+func (h *Host) failedGroup(journal.GroupID) bool {
+	for _, a := range h.all() {
+		if len(a.failed) > 0 || len(a.problems) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// replay takes a record of the stream. Records may come out of order: those that the journal has rewritten come later.
+func (s *Stream) replay(r *journal.Record) {
+	switch {
+	case s.broken != nil:
+	case r.Flags&flagDrop != 0:
+		s.run(s.applied, r.Payload, false)
+		s.out.Reset()
+	case r.Index <= s.applied:
+	case r.Index == s.applied+1:
+		s.replayEntry(r.Index, r.Payload)
+		for len(s.held) > 0 {
+			next, ok := s.held[s.applied+1]
+			if !ok {
+				break
+			}
+			delete(s.held, s.applied+1)
+			s.replayEntry(s.applied+1, next)
+		}
+	default:
+		if s.held == nil {
+			s.held = map[uint64][]byte{}
+		}
+		s.held[r.Index] = append([]byte(nil), r.Payload...)
+	}
+}
+
+func (s *Stream) replayEntry(index uint64, b []byte) {
+	s.run(index, b, false)
+	for i := range s.out.List {
+		if s.out.List[i].Kind == stream.Configured {
+			s.configured()
+		}
+	}
+	s.out.Reset()
+	s.since += int64(len(b))
+}
+
+// replay takes a record of the consumer.
+func (c *Consumer) replay(r *journal.Record) {
+	switch {
+	case c.eng != nil || r.Index <= c.index:
+	case r.Kind == journal.KindSnapshot || r.Index == c.index+1:
+		c.replayRecord(r.Kind, r.Index, r.Payload)
+		for len(c.held) > 0 {
+			next, ok := c.held[c.index+1]
+			if !ok {
+				break
+			}
+			delete(c.held, c.index+1)
+			c.replayRecord(next.kind, c.index+1, next.payload)
+		}
+	default:
+		if c.held == nil {
+			c.held = map[uint64]heldRecord{}
+		}
+		c.held[r.Index] = heldRecord{r.Kind, append([]byte(nil), r.Payload...)}
+	}
+}
+
+func (c *Consumer) replayRecord(kind journal.Kind, index uint64, b []byte) {
+	var err error
+	if kind == journal.KindSnapshot {
+		var st *consumer.State
+		if st, err = consumer.DecodeSnapshot(b); err == nil {
+			c.state = st
+		}
+	} else {
+		err = c.state.Apply(b)
+	}
+	if err != nil {
+		c.st.acct.setProblem(c.st.name, "consumer "+c.name+": "+err.Error())
+		c.st.h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s': record %d: %v", c.st.acct.name, c.st.name, c.name, index, err)
+	}
+	c.index = index
+	c.since += int64(len(b))
+}
+
+// resumeAll makes every asset lead.
+func (h *Host) resumeAll() {
+	for _, a := range h.all() {
+		for _, s := range a.list() {
+			h.recovery.Streams++
+			s.resume()
+		}
+		h.recovery.Failed += len(a.failed)
+	}
+}
+
+func (s *Stream) resume() {
+	sh := s.sh
+	if n := len(s.held); n > 0 {
+		s.fail(fmt.Errorf("entries after %d are missing in the journal, %d later ones were kept out", s.applied, n))
+		s.held = nil
+	}
+	if why := s.h.groups.damaged[s.group]; why != "" {
+		s.fail(errors.New(why))
+	}
+	s.index = s.applied
+	sh.stores[s.store] = s
+	s.m.SetLeader(true)
+	s.configured()
+	for _, c := range s.byName.list() {
+		s.h.recovery.Consumers++
+		if len(c.held) > 0 {
+			// What is missing is what clients did in between; messages come again rather than get lost.
+			s.acct.setProblem(s.name, "consumer "+c.name+": records after a hole in the journal are missing")
+			s.h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s': records after %d are missing in the journal", s.acct.name, s.name, c.name, c.index)
+			c.held = nil
+		}
+		c.start(c.state)
+		c.state = nil
+		c.markReady()
+	}
+	s.newFront()
+	s.recovering = false
+	s.sweep()
+	s.rearm()
+	s.count()
+	if s.since > 0 {
+		s.scheduleCheckpoint()
+	}
+}
+
+func (h *Host) salt() uint64 {
+	h.rndMu.Lock()
+	defer h.rndMu.Unlock()
+	return h.rnd.Uint64()
+}
+
+// onVolumeFailed is told by the committer that nothing can be written any more.
+func (h *Host) onVolumeFailed(err error) {
+	h.volumeFailed.Store(&volumeError{err})
+	h.env.Events.log(idVolumeFailed, "the volume failed, its streams are read only: %v", err)
+}
+
+// onNoSpace is told by the committer that the disk is full, and when it no longer is.
+func (h *Host) onNoSpace(full bool) {
+	h.noSpace.Store(full)
+	if full {
+		h.env.Events.log(idNoSpace, "no space left in %s: publishing is refused until there is", h.o.Dir)
+		h.env.Go(func() { _, _ = h.cat.ReleaseReserve() })
+		return
+	}
+	h.env.Events.log("", "there is space in %s again", h.o.Dir)
+	h.env.Go(func() { _ = h.cat.HoldReserve(reserveBytes) })
+}
+
+func (h *Host) onJournalDamage(d journal.Damage) {
+	h.env.Events.log(idJournalDamaged, "journal file %d: %d bytes at %d do not verify: %s", d.File, d.Length, d.Pos, d.Reason)
+	if d.Group != 0 {
+		h.groups.Lock()
+		h.groups.damaged[d.Group] = "a record in the journal is damaged: " + d.Reason
+		h.groups.Unlock()
+	}
+}
+
+// onLag is told by the committer that a group pins old files.
+func (h *Host) onLag(g journal.GroupID) {
+	switch o := h.ownerOf(g).(type) {
+	case *Stream:
+		o.sh.post(o.checkpoint)
+	case *Consumer:
+		o.st.sh.post(o.checkpoint)
+	}
+}
