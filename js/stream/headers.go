@@ -2,8 +2,6 @@ package stream
 
 import (
 	"bytes"
-	"strings"
-	"time"
 
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
@@ -103,27 +101,6 @@ func (h *headers) slot(k []byte) *[]byte {
 		h.requestInfo = true
 	}
 	return nil
-}
-
-// maxTTL keeps deadlines inside 64 bits of nanoseconds: 190 years.
-const maxTTL = 6_000_000_000
-
-// parseTTL reads the value of Nats-TTL: seconds, -1 for never; false if it is invalid (stream.md, section 3).
-func parseTTL(v []byte) (int64, bool) {
-	if len(v) == 0 {
-		return 0, true
-	}
-	if strings.EqualFold(string(v), "never") {
-		return -1, true
-	}
-	if n, ok := jsapi.ParseUint(v); ok {
-		return int64(min(n, maxTTL)), n > 0
-	}
-	d, err := time.ParseDuration(string(v))
-	if err != nil || d < time.Second {
-		return 0, false
-	}
-	return int64(d / time.Second), true
 }
 
 // stripStatus appends block with a plain version line.

@@ -67,7 +67,7 @@ func checkTTLAllowed(f *Front, p *publish) *jsapi.Error {
 	if p.h.ttl == nil || f.m.cfg.AllowMsgTTL || p.in.Origin == Source || p.in.Origin == Mirror {
 		return nil
 	}
-	if _, ok := parseTTL(p.h.ttl); !ok {
+	if _, ok := jsapi.ParseTTL(p.h.ttl); !ok {
 		return jsapi.MessageTTLInvalid.Err()
 	}
 	return jsapi.MessageTTLDisabled.Err()
@@ -77,7 +77,7 @@ func checkTTL(f *Front, p *publish) *jsapi.Error {
 	if p.h.ttl == nil {
 		return nil
 	}
-	ttl, ok := parseTTL(p.h.ttl)
+	ttl, ok := jsapi.ParseTTL(p.h.ttl)
 	if !ok {
 		if p.in.Origin == Source || p.in.Origin == Mirror {
 			return nil

@@ -241,7 +241,7 @@ func checkSchedule(f *Front, p *publish) *jsapi.Error {
 		}
 	}
 	if h.schedTTL != nil {
-		if _, ok := parseTTL(h.schedTTL); !ok {
+		if _, ok := jsapi.ParseTTL(h.schedTTL); !ok {
 			return jsapi.MessageSchedulesTTLInvalid.Err()
 		}
 		if !f.m.cfg.AllowMsgTTL {

@@ -1,20 +1,30 @@
 package jsapi
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
 )
 
 // SnapshotMagic starts the decompressed content of a backup (reference/jetstream/stream.md, section 9).
 const SnapshotMagic = "NATSARC1"
 
-// Names of the entries before the messages, and bounds of an entry.
+// Names of the entries before the messages.
 const (
 	SnapshotState    = "state.json"
 	SnapshotConsumer = "consumers/" // followed by the name
-	maxEntryName     = 64 << 10
-	maxEntryHeader   = 64 << 10
-	maxEntryBody     = 256 << 20
+)
+
+// Default bounds of an entry in bytes, without its name.
+const (
+	DefaultSnapshotDoc = 128 << 20 // state or consumer
+	DefaultSnapshotMsg = 64 << 20  // header and payload of a message
+)
+
+const (
+	maxEntryName = 64 << 10
+	keepBuf      = 1 << 20 // more than this is given back after the entry that needed it
 )
 
 // SnapshotEntry is an entry of a backup: state, consumer or message. The zero entry ends it.
@@ -33,26 +43,35 @@ func (e *SnapshotEntry) End() bool {
 
 // AppendSnapshotEntry appends e.
 func AppendSnapshotEntry(dst []byte, e *SnapshotEntry) []byte {
+	dst = AppendSnapshotHead(dst, e)
+	dst = append(dst, e.Name...)
+	dst = append(dst, e.Header...)
+	return append(dst, e.Payload...)
+}
+
+// AppendSnapshotHead appends the numbers of e; name, header and payload have to follow.
+func AppendSnapshotHead(dst []byte, e *SnapshotEntry) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(e.Name)))
 	dst = binary.AppendVarint(dst, e.Time)
 	dst = binary.AppendUvarint(dst, e.Seq)
 	dst = binary.AppendUvarint(dst, uint64(len(e.Header)))
-	dst = binary.AppendUvarint(dst, uint64(len(e.Payload)))
-	dst = append(dst, e.Name...)
-	dst = append(dst, e.Header...)
-	return append(dst, e.Payload...)
+	return binary.AppendUvarint(dst, uint64(len(e.Payload)))
 }
 
 // Errors of a backup.
 var (
 	ErrSnapshotFormat    = errors.New("backup has an unknown format")
 	ErrSnapshotDamaged   = errors.New("backup is damaged")
-	ErrSnapshotTooLarge  = errors.New("backup entry is too large")
+	ErrSnapshotTooLarge  = errors.New("backup exceeds a limit")
 	ErrSnapshotTruncated = errors.New("backup was truncated")
 )
 
-// SnapshotDecoder reads the decompressed content of a backup in pieces of any size. The zero value is ready.
+// SnapshotDecoder reads the decompressed content of a backup in pieces of any size. The zero value is ready. It holds
+// one entry at most.
 type SnapshotDecoder struct {
+	MaxDoc int // bound of an entry without sequence; 0 = DefaultSnapshotDoc
+	MaxMsg int // bound of a message: header and payload; 0 = DefaultSnapshotMsg
+
 	buf   []byte // an entry that is not complete yet
 	magic bool
 	ended bool
@@ -84,7 +103,7 @@ func (d *SnapshotDecoder) Feed(piece []byte, fn func(*SnapshotEntry) error) erro
 			break
 		}
 		var e SnapshotEntry
-		n, err := parseSnapshotEntry(b, &e)
+		n, err := d.parse(b, &e)
 		if err != nil {
 			return err
 		}
@@ -100,11 +119,18 @@ func (d *SnapshotDecoder) Feed(piece []byte, fn func(*SnapshotEntry) error) erro
 			return err
 		}
 	}
-	d.buf = append(d.buf[:0], b...)
+	if cap(d.buf) > keepBuf && len(b) <= keepBuf {
+		d.buf = append([]byte(nil), b...)
+	} else {
+		d.buf = append(d.buf[:0], b...)
+	}
 	return nil
 }
 
-// Close reports whether the end was seen.
+// Ended reports whether the end was seen.
+func (d *SnapshotDecoder) Ended() bool { return d.ended }
+
+// Close returns ErrSnapshotTruncated if the end was not seen.
 func (d *SnapshotDecoder) Close() error {
 	if !d.ended {
 		return ErrSnapshotTruncated
@@ -112,8 +138,8 @@ func (d *SnapshotDecoder) Close() error {
 	return nil
 }
 
-// parseSnapshotEntry returns the length of the entry at the start of b, 0 if there is more to come.
-func parseSnapshotEntry(b []byte, e *SnapshotEntry) (int, error) {
+// parse returns the length of the entry at the start of b, 0 if there is more to come.
+func (d *SnapshotDecoder) parse(b []byte, e *SnapshotEntry) (int, error) {
 	var v [5]uint64
 	at := 0
 	for i := range v {
@@ -133,10 +159,17 @@ func parseSnapshotEntry(b []byte, e *SnapshotEntry) (int, error) {
 		}
 		at += n
 	}
-	if v[0] > maxEntryName || v[3] > maxEntryHeader || v[4] > maxEntryBody {
-		return 0, ErrSnapshotTooLarge
-	}
 	e.Seq = v[2]
+	limit := uint64(cmp.Or(d.MaxDoc, DefaultSnapshotDoc))
+	if e.Seq > 0 {
+		limit = uint64(cmp.Or(d.MaxMsg, DefaultSnapshotMsg))
+	}
+	switch {
+	case v[0] > maxEntryName:
+		return 0, fmt.Errorf("%w: name of %d bytes", ErrSnapshotTooLarge, v[0])
+	case v[3] > limit || v[4] > limit-v[3]:
+		return 0, fmt.Errorf("%w: sequence %d, header of %d bytes and payload of %d, limit is %d", ErrSnapshotTooLarge, e.Seq, v[3], v[4], limit)
+	}
 	end := at + int(v[0]+v[3]+v[4])
 	if len(b) < end {
 		return 0, nil
@@ -145,30 +178,4 @@ func parseSnapshotEntry(b []byte, e *SnapshotEntry) (int, error) {
 	p := h + int(v[3])
 	e.Name, e.Header, e.Payload = b[at:h:h], b[h:p:p], b[p:end:end]
 	return end, nil
-}
-
-// SnapshotConsumerState is the state of a consumer in a backup.
-type SnapshotConsumerState struct {
-	Delivered   SequencePair                `json:"delivered"`
-	AckFloor    SequencePair                `json:"ack_floor"`
-	Pending     map[uint64]*SnapshotPending `json:"pending,omitempty"`
-	Redelivered map[uint64]uint64           `json:"redelivered,omitempty"`
-}
-
-// SequencePair is a pair of sequences.
-type SequencePair struct {
-	Consumer uint64 `json:"consumer_seq"`
-	Stream   uint64 `json:"stream_seq"`
-}
-
-// SnapshotPending is a delivered message that waits for its ack.
-type SnapshotPending struct {
-	Sequence  uint64 // of the consumer
-	Timestamp int64  // unix nanoseconds
-}
-
-// SnapshotConsumerEntry is the body of a consumer's entry.
-type SnapshotConsumerEntry struct {
-	Config ConsumerConfig         `json:"config"`
-	State  *SnapshotConsumerState `json:"state,omitempty"`
 }

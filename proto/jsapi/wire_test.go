@@ -3,6 +3,7 @@ package jsapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -255,13 +256,67 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+func TestSnapshotLimits(t *testing.T) {
+	for _, c := range []struct {
+		seq  uint64
+		size int
+		ok   bool
+	}{{0, 100, true}, {0, 101, false}, {1, 50, true}, {1, 51, false}} {
+		d := SnapshotDecoder{MaxDoc: 100, MaxMsg: 50}
+		b := AppendSnapshotEntry([]byte(SnapshotMagic), &SnapshotEntry{Name: []byte("a"), Seq: c.seq, Header: make([]byte, 10), Payload: make([]byte, c.size-10)})
+		// The head alone tells.
+		if err := d.Feed(b[:30], func(*SnapshotEntry) error { return nil }); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrSnapshotTooLarge) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+func TestSnapshotConsumerState(t *testing.T) {
+	const want = `{"delivered":{"consumer_seq":3,"stream_seq":9},"ack_floor":{"consumer_seq":1,"stream_seq":2},"pending":{"7":{"Sequence":2,"Timestamp":-5},"12":{"Sequence":3,"Timestamp":6}},"redelivered":{"7":2}}`
+	for _, in := range []string{want,
+		`{"redelivered": {"7":2}, "pending": { "12": {"Timestamp":6,"Sequence":3}, "7":{"Sequence":2,"Timestamp":-5,"x":[1]} }, "ack_floor":{"consumer_seq":1,"stream_seq":2}, "delivered":{"consumer_seq":3,"stream_seq":9}}`} {
+		var s SnapshotConsumerState
+		if err := json.Unmarshal([]byte(in), &s); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := json.Marshal(&s); err != nil || string(got) != want {
+			t.Errorf("%s %v", got, err)
+		}
+	}
+	var s SnapshotConsumerState
+	if err := json.Unmarshal([]byte(`{"pending":null,"redelivered":{}}`), &s); err != nil || len(s.Pending)+len(s.Redelivered) > 0 {
+		t.Error(s, err)
+	}
+	if got, _ := json.Marshal(&s); string(got) != `{"delivered":{"consumer_seq":0,"stream_seq":0},"ack_floor":{"consumer_seq":0,"stream_seq":0}}` {
+		t.Errorf("%s", got)
+	}
+	for _, in := range []string{`{"pending":{"1":{},"01":{}}}`, `{"pending":{"-1":{}}}`, `{"pending":{"1":5}}`, `{"pending":7}`, `{"redelivered":{"1":-1}}`, `{"redelivered":{"1":1,"1":2}}`, `{"redelivered":[]}`} {
+		if err := json.Unmarshal([]byte(in), &s); err == nil {
+			t.Errorf("%s was accepted", in)
+		}
+	}
+}
+
+func TestParseTTL(t *testing.T) {
+	for in, want := range map[string]int64{"": 0, "never": -1, "Never": -1, "5": 5, "1h": 3600, "1500ms": 1, "99999999999": maxTTL} {
+		if got, ok := ParseTTL([]byte(in)); !ok || got != want {
+			t.Errorf("%q: %d %v", in, got, ok)
+		}
+	}
+	for _, in := range []string{"0", "-1", "x", "999ms", "1.5"} {
+		if got, ok := ParseTTL([]byte(in)); ok {
+			t.Errorf("%q: %d", in, got)
+		}
+	}
+}
+
 func FuzzSnapshot(f *testing.F) {
 	f.Add(snapshotSample(), 3)
 	f.Add([]byte(SnapshotMagic+"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), 1)
 	f.Fuzz(func(t *testing.T, b []byte, step int) {
 		a, errA := decodeSnapshot(b, max(len(b), 1))
 		c, errC := decodeSnapshot(b, max(1, step%17))
-		if a != c || errA != errC {
+		if a != c || fmt.Sprint(errA) != fmt.Sprint(errC) {
 			t.Fatalf("whole %q %v, split %q %v", a, errA, c, errC)
 		}
 	})
