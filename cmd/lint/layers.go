@@ -52,6 +52,7 @@ var layers = []layer{
 	{"raft/...", with(base, []string{"raft/...", "store", "store/journal", "store/vfs"}), nil, "consensus knows no streams and no sockets"},
 
 	{"js/op", with(protoAll, []string{"js"}), nil, "command codec"},
+	{"js/backup", with(protoAll, []string{"js", "store", "store/seqset"}), []string{"net", "net/...", "os", "os/...", "io/fs"}, "bytes in, values out: the caller has the streams and the clock"},
 	{"js/host", with(protoAll, []string{"js/...", "raft/...", "store/..."}), nil, "the runtime joins machines, consensus and stores; JetStream must run without sockets"},
 	{"js/jstest", with(protoAll, []string{"js/...", "raft/...", "store/..."}), nil, "oracle and generators"},
 	{"js/...", with(protoAll, []string{"js/...", "store", "raft"}), nil, "machines declare the ports they need; no store, no raft, no sockets"},
@@ -93,6 +94,7 @@ var externals = []external{
 	{"github.com/cloudwego/netpoll", []string{"engine/netio"}, "only netio knows the reactor"},
 	{"go.etcd.io/raft", []string{"raft/..."}, "only raft drives consensus"},
 	{"github.com/nats-io/nats.go", []string{"bench", "cmd/...", "engine/simtest"}, "the client library is for tests, bench and commands"},
+	{"github.com/minio/highwayhash", []string{"js/backup", "cmd/..."}, "checksums of foreign files"},
 	{"github.com/nats-io/jwt", []string{"engine/account", "engine/auth", "engine/server", "engine/sysacc", "engine/monitor", "proto/sysapi"}, "tokens are an account matter"},
 	{"github.com/prometheus/", []string{"engine/monitor", "engine/server"}, "metrics are exported in one place"},
 	{"golang.org/x/crypto", []string{"engine/auth", "engine/ocsp", "store/crypt", "cmd/..."}, "cryptography stays where it is reviewed"},
