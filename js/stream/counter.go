@@ -143,14 +143,14 @@ func (c *counter) rebase(p *publish, incr *big.Int) *jsapi.Error {
 	return nil
 }
 
-// originOf reads stream and subject of Nats-Stream-Source: "<index> <seq> <filter> <dest> <subject>[ <identity>]".
+// originOf reads stream and subject of Nats-Stream-Source.
 func originOf(v []byte) (stream, subj string, ok bool) {
-	f := bytes.Fields(v)
-	if len(f) < 5 {
+	var h SourceHeader
+	if !ParseSourceHeader(v, &h) || h.Subject == nil {
 		return "", "", false
 	}
-	name, _, _ := bytes.Cut(f[0], []byte(":"))
-	return string(name), string(f[4]), true
+	name, _, _ := bytes.Cut(h.Name, []byte(":"))
+	return string(name), string(h.Subject), true
 }
 
 func cloneSources(s map[string]map[string]string) map[string]map[string]string {

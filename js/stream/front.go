@@ -203,24 +203,37 @@ func (f *Front) LastSeq() uint64 { return f.seq }
 // InFlight returns the number of proposed messages that are not applied.
 func (f *Front) InFlight() int { return int(f.pend.tail - f.pend.head) }
 
-// Publish decides about one message at now (unix nanoseconds): it adds commands to b, or an answer to out.
-func (f *Front) Publish(in *Inbound, now int64, b *op.Batch, out *Effects) {
+// Publish decides about one message at now (unix nanoseconds): it adds commands to b, or an answer to out. The error is
+// why it was refused, for senders that have no reply subject; members of batches are answered by their batch alone.
+func (f *Front) Publish(in *Inbound, now int64, b *op.Batch, out *Effects) *jsapi.Error {
 	p := &f.p
 	*p = publish{in: in, subject: in.Subject, header: in.Header, payload: in.Payload, now: now, b: b, out: out}
 	p.h.parse(in.Header)
 	switch {
 	case in.Origin == Client && isFastReply(in.Reply):
 		f.publishFast(p)
-		return
+		return nil
 	case in.Origin == Client && p.h.batchID != nil:
 		f.publishAtomic(p)
-		return
+		return nil
 	}
 	if err := f.decide(p); err != nil {
 		f.refuse(in.Reply, err, out)
-		return
+		return err
 	}
 	f.accept(p)
+	return nil
+}
+
+// SkipTo makes seq the last sequence without storing anything, if it is above it: the origin of a mirror has nothing up
+// to there.
+func (f *Front) SkipTo(seq uint64, b *op.Batch) {
+	if seq <= f.seq {
+		return
+	}
+	f.seq = seq
+	f.cmd = op.Cmd{Kind: op.SkipTo, Seq: seq}
+	b.Add(&f.cmd)
 }
 
 func (f *Front) refuse(reply []byte, err *jsapi.Error, out *Effects) {

@@ -22,6 +22,7 @@ type Machine struct {
 	lastID   []byte // id of the last stored message
 	lastTime int64  // time of the last message or skip
 	sched    schedules
+	sourced  sourced
 	republ   *subject.Transform
 	applied  uint64
 
@@ -116,6 +117,7 @@ func (m *Machine) applyMsg(c *op.Cmd, out *Effects) {
 	}
 	m.remember(c)
 	m.lastID = append(m.lastID[:0], c.MsgID...)
+	m.trackSource(c)
 	out.List = append(out.List, Effect{Kind: Stored, Seq: c.Seq, Subject: out.copy(c.Subject)})
 	m.rollup(c, out)
 	m.enforce(c.Subject, out)
@@ -242,6 +244,10 @@ func (m *Machine) applyConfig(c *op.Cmd, out *Effects) {
 	old := m.cfg
 	m.lastTime = max(m.lastTime, c.Time)
 	m.configure(&cfg)
+	if old.Mirror != nil && cfg.Mirror == nil {
+		_, _, _, m.sourced.unknown = m.size() // the sources of the origin are in what is stored
+	}
+	m.sourced.configured(&cfg)
 	if most := cfg.MaxMsgsPerSubject; most > 0 && (old.MaxMsgsPerSubject <= 0 || most < old.MaxMsgsPerSubject) {
 		m.trimSubjects(uint64(most), out)
 	}
@@ -281,8 +287,9 @@ func (m *Machine) trimSubjects(most uint64, out *Effects) {
 // retains reports whether consumers decide how long messages live.
 func (m *Machine) retains() bool { return m.cfg.Retention != jsapi.LimitsRetention }
 
-// Rebuild restores from the log what a checkpoint would have held: the dedupe window, the last id, schedules. now is
-// the time of recovery in unix nanoseconds.
+// Rebuild restores from the log what a checkpoint would have held: the dedupe window, the last id, schedules, and the
+// positions of sources as far as this does not need older messages (Sourced tells). now is the time of recovery in unix
+// nanoseconds.
 func (m *Machine) Rebuild(now int64) {
 	m.dedupe.fifo = fifo{}
 	m.lastID = m.lastID[:0]
@@ -293,6 +300,10 @@ func (m *Machine) Rebuild(now int64) {
 		m.sched = schedules{}
 		from = 0
 	}
+	m.sourced = sourced{}
+	if m.state.Msgs > 0 && from > m.state.FirstSeq {
+		m.sourced.unknown = min(from-1, m.state.LastSeq)
+	}
 	var drop Effects
 	for a := m.log.NextNow(nil, from, &m.rec); a != store.None; a = m.log.NextNow(nil, from, &m.rec) {
 		r := m.rec
@@ -302,6 +313,9 @@ func (m *Machine) Rebuild(now int64) {
 		}
 		if id := header.Get(r.Header, jsapi.HdrMsgID); len(id) > 0 && m.cfg.Mirror == nil && now-r.Time < m.dedupe.window {
 			m.dedupe.add(id, r.Seq, r.Time)
+		}
+		if m.cfg.Mirror == nil {
+			m.sourced.track(r.Seq, r.Header)
 		}
 		if m.cfg.AllowMsgSchedules {
 			m.trackSchedule(&op.Cmd{Kind: op.Msg, Flags: op.FlagSourced, Seq: r.Seq, Time: r.Time, Subject: r.Subject, Header: r.Header}, &drop)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"ramjet/js/op"
 	"ramjet/proto/header"
@@ -27,6 +28,11 @@ var (
 )
 
 func storeFailed(text string) *jsapi.Error { return jsapi.StreamStoreFailed.With("err", text) }
+
+// IsFull reports that err is the refusal of a stream that is full and discards new messages.
+func IsFull(err *jsapi.Error) bool {
+	return err != nil && err.ErrCode == jsapi.StreamStoreFailed && strings.HasPrefix(err.Description, "maximum ")
+}
 
 func checkRecord(_ *Front, p *publish) *jsapi.Error {
 	if MsgSize(jsapi.FileStorage, len(p.subject), len(p.header), len(p.payload)) > maxRecord {

@@ -3,17 +3,19 @@ package stream
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
+	"slices"
 	"sort"
 )
 
 // stateVersion is the version of the checkpoint blob.
-const stateVersion = 1
+const stateVersion = 2
 
 // ErrState is the error of a checkpoint blob that cannot be read. Rebuild restores the state from the log.
 var ErrState = errors.New("stream: checkpoint state is damaged or of an unknown version")
 
 // AppendState appends what the machine knows beyond its log, for the checkpoint: applied index, last id and time, the
-// dedupe window, schedules. Equal states give equal bytes.
+// dedupe window, schedules, positions of sources. Equal states give equal bytes.
 func (m *Machine) AppendState(dst []byte) []byte {
 	dst = append(dst, stateVersion)
 	dst = binary.AppendUvarint(dst, m.applied)
@@ -40,6 +42,15 @@ func (m *Machine) AppendState(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, s.seq)
 		dst = binary.AppendVarint(dst, s.next)
 		dst = appendBytes(dst, []byte(s.subj))
+	}
+	dst = binary.AppendUvarint(dst, m.sourced.unknown)
+	dst = binary.AppendUvarint(dst, uint64(len(m.sourced.byIndex)))
+	for _, k := range slices.Sorted(maps.Keys(m.sourced.byIndex)) {
+		p := m.sourced.byIndex[k]
+		dst = appendBytes(dst, []byte(k))
+		dst = binary.AppendUvarint(dst, p.Seq)
+		dst = binary.AppendUvarint(dst, p.at)
+		dst = appendBytes(dst, []byte(p.Identity))
 	}
 	return dst
 }
@@ -72,10 +83,21 @@ func (m *Machine) Restore(b []byte) error {
 			sched.set(subj, seq, next)
 		}
 	}
+	src := sourced{unknown: d.uvarint()}
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+		key, seq, at, identity := d.bytes(), d.uvarint(), d.uvarint(), d.bytes()
+		if src.byIndex == nil {
+			src.byIndex = make(map[string]*SourceState)
+		}
+		if _, twice := src.byIndex[string(key)]; twice {
+			d.bad = true
+		}
+		src.byIndex[string(key)] = &SourceState{Seq: seq, at: at, Identity: string(identity)}
+	}
 	if d.bad || len(d.b) > 0 {
 		return ErrState
 	}
-	m.applied, m.lastTime, m.sched = applied, lastTime, sched
+	m.applied, m.lastTime, m.sched, m.sourced = applied, lastTime, sched, src
 	m.lastID = append(m.lastID[:0], lastID...)
 	m.dedupe.fifo = ids
 	return nil
