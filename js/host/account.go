@@ -14,12 +14,12 @@ import (
 
 // Account holds the assets of an account. It implements api.Account.
 type Account struct {
-	h      *Host
-	name   string
-	lock   sync.Mutex                       // of the API: creating, changing and deleting assets
-	limits atomic.Pointer[AccountLimits]    // nil: JetStream is not enabled
-	used   [2][maxReplicas + 1]atomic.Int64 // bytes by storage and replicas, each replica once
-	leaveAPI func() // under lock
+	h        *Host
+	name     string
+	lock     sync.Mutex                       // of the API: creating, changing and deleting assets
+	limits   atomic.Pointer[AccountLimits]    // nil: JetStream is not enabled
+	used     [2][maxReplicas + 1]atomic.Int64 // bytes by storage and replicas, each replica once
+	leaveAPI func()                           // under lock
 
 	mu       sync.RWMutex // leaf
 	streams  map[string]*Stream
@@ -178,7 +178,7 @@ func (a *Account) open() {
 // shut makes the assets deaf: JetStream was disabled for the account, its files are kept. Under lock.
 func (a *Account) shut() {
 	for _, s := range a.list() {
-		s.stopSources()
+		s.stopSources(false)
 		for _, c := range s.byName.list() {
 			c.unsubscribe()
 		}

@@ -16,6 +16,7 @@ const (
 	idSyncFailed     = "RJ-J008"
 	idJournalDamaged = "RJ-J009"
 	idConsumerFailed = "RJ-J010"
+	idSource         = "RJ-J011"
 )
 
 // flagDrop marks a record of removals by retention: replay repeats it in any case.

@@ -17,6 +17,7 @@ const (
 	itemAck
 	itemFlow
 	itemReset
+	itemFeed   // a message of an origin
 	itemCall   // run fn
 	itemCommit // the oldest commit of a policy is decided
 	itemWake   // a store has something for its owner
@@ -30,6 +31,7 @@ type item struct {
 	c      *Consumer
 	p      *packet
 	fn     func()
+	id     uint64 // itemFeed
 	store  *stream.Store
 	err    error
 }

@@ -117,6 +117,9 @@ func (s *Shard) handle(it *item) {
 	case itemNext, itemAck, itemFlow, itemReset:
 		it.c.inbound(it.kind, it.p)
 		it.p.free()
+	case itemFeed:
+		it.st.fed(it.id, it.p)
+		it.p.free()
 	case itemDirect:
 		it.st.direct(it.p)
 		it.p.free()

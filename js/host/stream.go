@@ -24,6 +24,7 @@ const (
 
 	timerTick       = 0
 	timerCheckpoint = 1
+	timerSource     = 2
 )
 
 // Stream is a stream on this server. What has no note belongs to its shard.
@@ -66,6 +67,10 @@ type Stream struct {
 
 	recovering bool
 	held       map[uint64][]byte // replay: entries that came before their turn
+
+	src      *sourcing // nil: nothing to follow
+	follows  bool      // it may follow its origins
+	srcTimer wheel.Timer
 
 	consumers []*Consumer
 	gets      []*stream.DirectGet
@@ -139,18 +144,18 @@ func (s *Stream) publish(p *packet) {
 		return
 	}
 	s.in = stream.Inbound{Subject: p.subject, Reply: p.reply, Header: p.header, Payload: p.payload}
-	s.store1(&s.in)
+	s.take(&s.in)
 }
 
-// store1 takes one message to be stored: from a client, a mirror or a source.
-func (s *Stream) store1(in *stream.Inbound) {
+// take takes one message to be stored: from a client, a mirror or a source. The error is why it was refused.
+func (s *Stream) take(in *stream.Inbound) *jsapi.Error {
 	if err := s.refusal(); err != nil {
 		if len(in.Reply) > 0 && !s.m.Config().NoAck {
 			s.sh.bus.Publish(s.acct.name, in.Reply, nil, nil, jsapi.AppendPubError(nil, err, s.name))
 		}
-		return
+		return err
 	}
-	s.f.Publish(in, s.sh.now, s.batch, &s.out)
+	err := s.f.Publish(in, s.sh.now, s.batch, &s.out)
 	if len(s.out.List) > 0 {
 		s.flush()
 	}
@@ -158,6 +163,7 @@ func (s *Stream) store1(in *stream.Inbound) {
 		s.propose()
 	}
 	s.markDirty()
+	return err
 }
 
 // command proposes one command of the API in an entry of its own; done is called when it was applied or given up.
@@ -185,6 +191,9 @@ func (s *Stream) settleTurn() {
 	s.propose()
 	s.journalDrops()
 	s.count()
+	if s.src != nil {
+		s.armSources()
+	}
 }
 
 // propose gives what was decided to the journal; without one it is applied at once.
@@ -274,6 +283,9 @@ func (s *Stream) settle() {
 	s.batch.Reset()
 	s.f.Abort(err, &s.out)
 	s.flush()
+	if s.src != nil {
+		s.src.eng.Restart(s.sh.now)
+	}
 }
 
 func (s *Stream) recycle(b *op.Batch) {
@@ -313,6 +325,9 @@ func (s *Stream) apply(e *entry) {
 		fn(api)
 	}
 	s.recycle(e.batch)
+	if s.src != nil {
+		s.src.eng.Stored(s.lastSeq())
+	}
 	s.rearm()
 	if s.store != nil {
 		s.scheduleCheckpoint()
@@ -392,7 +407,22 @@ func (s *Stream) configured() {
 	if s.f != nil {
 		s.f.Reconfigured()
 		s.rearm()
+		s.follow()
 	}
+}
+
+func (s *Stream) lastSeq() uint64 {
+	_, _, _, last := s.size()
+	return last
+}
+
+func (s *Stream) size() (msgs, bytes, first, last uint64) {
+	if z, ok := s.log.(stream.Sizer); ok {
+		return z.Size()
+	}
+	var st store.State
+	s.log.State(&st)
+	return st.Msgs, st.Bytes, st.FirstSeq, st.LastSeq
 }
 
 // abandoned tells that an atomic batch was given up: in the account and, with its name, in the system account.
@@ -429,9 +459,7 @@ func (s *Stream) dropped() {
 		case stream.Removed:
 			s.drops.Add(&op.Cmd{Kind: op.Remove, Seq: e.Seq, Time: s.sh.now})
 		case stream.Purged:
-			var st store.State
-			s.log.State(&st)
-			s.drops.Add(&op.Cmd{Kind: op.Purge, Seq: st.LastSeq + 1, Time: s.sh.now})
+			s.drops.Add(&op.Cmd{Kind: op.Purge, Seq: s.lastSeq() + 1, Time: s.sh.now})
 		}
 	}
 	s.flush()
@@ -440,14 +468,9 @@ func (s *Stream) dropped() {
 
 // count tells the account what changed.
 func (s *Stream) count() {
-	var st store.State
-	if z, ok := s.log.(stream.Sizer); ok {
-		st.Msgs, st.Bytes, st.FirstSeq, st.LastSeq = z.Size()
-	} else {
-		s.log.State(&st)
-	}
+	_, bytes, _, _ := s.size()
 	cfg := s.m.Config()
-	s.report.set(s.acct, cfg.Storage, cfg.Replicas, int64(st.Bytes))
+	s.report.set(s.acct, cfg.Storage, cfg.Replicas, int64(bytes))
 }
 
 func (s *Stream) rearm() {
@@ -464,8 +487,15 @@ func (s *Stream) fire(id uint8) {
 	if s.gone {
 		return
 	}
-	if id == timerCheckpoint {
+	switch id {
+	case timerCheckpoint:
 		s.checkpoint()
+		return
+	case timerSource:
+		if s.src != nil {
+			s.src.eng.Tick(s.sh.now)
+			s.markDirty()
+		}
 		return
 	}
 	if s.broken == nil && s.failing == nil {
@@ -487,6 +517,9 @@ func (s *Stream) woken() {
 	for _, c := range s.consumers {
 		c.eng.Wake(s.sh.now)
 		c.markReady()
+	}
+	if s.src != nil {
+		s.src.eng.Tick(s.sh.now)
 	}
 	gets := s.gets
 	s.gets = nil

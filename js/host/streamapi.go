@@ -152,15 +152,10 @@ func wanted(cfg *jsapi.StreamConfig) map[string]itemKind {
 			w[subj] = itemPublish
 		}
 	}
-	direct := func(name string) {
-		w[jsapi.DirectPrefix+name] = itemDirect
-		w[jsapi.DirectPrefix+name+".>"] = itemDirect
-	}
 	if cfg.AllowDirect {
-		direct(cfg.Name)
-	}
-	if cfg.Mirror != nil && cfg.MirrorDirect && cfg.Mirror.External == nil {
-		direct(cfg.Mirror.Name)
+		for _, subj := range directSubjects(cfg.Name) {
+			w[subj] = itemDirect
+		}
 	}
 	return w
 }
@@ -181,7 +176,7 @@ func (s *Stream) subscribe(cfg *jsapi.StreamConfig) error {
 		}
 		queue := ""
 		if kind == itemDirect {
-			queue = directQueue
+			queue = jsapi.DirectQueue
 		}
 		cancel, err := s.h.apiBus.Subscribe(s.acct.name, subj, queue, &port{sh: s.sh, st: s, kind: kind})
 		if err != nil {
@@ -195,7 +190,10 @@ func (s *Stream) subscribe(cfg *jsapi.StreamConfig) error {
 	return nil
 }
 
-const directQueue = "_sys_" // the queue group of those that answer direct gets of a stream
+// directSubjects returns where direct gets of a stream are asked for.
+func directSubjects(name string) [2]string {
+	return [2]string{jsapi.DirectPrefix + name, jsapi.DirectPrefix + name + ".>"}
+}
 
 func (s *Stream) configCmd(cfg *jsapi.StreamConfig) *op.Cmd {
 	return &op.Cmd{Kind: op.Config, Time: s.sh.now, Payload: marshal(cfg)}
@@ -250,7 +248,6 @@ func (s *Stream) Update(cfg *jsapi.StreamConfig) *jsapi.Error {
 			return jsapi.StreamUpdate.Wrap(err)
 		}
 	}
-	s.updateSources(old, cfg)
 	return nil
 }
 
@@ -266,7 +263,7 @@ func (s *Stream) do(fn func() *op.Cmd) (err *jsapi.Error) {
 
 // Delete ends the stream and its consumers and removes their files.
 func (s *Stream) Delete() *jsapi.Error {
-	s.stopSources()
+	s.stopSources(true)
 	for _, c := range s.byName.list() {
 		c.unsubscribe()
 	}
