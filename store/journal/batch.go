@@ -141,8 +141,11 @@ func (l *Log) Append(recs ...Record) (Pos, error) {
 		total += size(len(recs[i].Payload))
 		essential = essential && recs[i].Essential
 	}
+	if total > l.o.MaxQueued {
+		return 0, ErrTooLarge
+	}
 	l.mu.Lock()
-	if err := l.refuse(total, essential); err != nil {
+	if err := l.refuse(recs, total, essential); err != nil {
 		l.mu.Unlock()
 		return 0, err
 	}
@@ -159,7 +162,7 @@ func (l *Log) Append(recs ...Record) (Pos, error) {
 	}
 	pos := l.mu.next
 	b.queued += total
-	if l.queued.Add(total) > l.o.MaxQueued {
+	if l.queued.Add(total) > l.o.MaxQueued || (l.mu.tight && !l.roomy()) {
 		l.full.Store(true)
 	}
 	l.mu.Unlock()
@@ -169,57 +172,77 @@ func (l *Log) Append(recs ...Record) (Pos, error) {
 }
 
 // refuse says why an append can not be taken. Requires: mu.
-func (l *Log) refuse(total int64, essential bool) error {
+func (l *Log) refuse(recs []Record, total int64, essential bool) error {
 	switch {
 	case l.mu.err != nil:
 		return l.mu.err
 	case l.mu.closed:
 		return ErrClosed
 	case l.queued.Load()+total > 2*l.o.MaxQueued && !(essential && total < essentialOK):
+		l.full.Store(true)
 		return ErrFull // who ignores Full is refused before memory is
 	case l.mu.noSpace && !essential:
 		return ErrNoSpace
+	case len(l.mu.live) > l.o.MaxFiles+l.o.MaxFiles/2 && !essential:
+		l.full.Store(true)
+		return ErrFull // nor is the disk
 	}
-	return nil
+	return l.refuseRoom(recs, total, essential)
 }
 
 // place returns the file for a record of n bytes, leaving the current one (with a commit record, so that it is
 // complete in itself) when it does not fit. Requires: mu.
 func (l *Log) place(b *batch, n int64) *file {
-	f := l.mu.live[len(l.mu.live)-1]
-	if f.remaining(l.mu.next) >= n+commitLen {
-		return f
+	if k := len(l.mu.live); k > 0 {
+		f := l.mu.live[k-1]
+		if f.remaining(l.mu.next) >= n+commitLen {
+			return f
+		}
+		if !f.left {
+			l.seal(b)
+			f.end, f.left = l.mu.next, true
+		}
 	}
-	l.seal(b)
-	f.end = l.mu.next
 	nf := l.nextFile(l.mu.next, 0)
 	l.mu.live = append(l.mu.live, nf)
 	return nf
 }
 
-// nextFile describes the file after the current one; the committer gives it blocks. Requires: mu.
+// nextFile describes the file after the current one. If none stands ready, the committer gives it blocks before it
+// writes to it. Requires: mu.
 func (l *Log) nextFile(start Pos, need int64) *file {
-	last := l.mu.live[len(l.mu.live)-1]
 	l.mu.number++
-	nf := &file{number: l.mu.number, prev: last.number, salt: l.o.Salt(), start: start, live: map[GroupID]Pos{}}
-	for i, s := range l.mu.spare {
-		if s.size >= need {
-			nf.slot, nf.size, nf.f = s.slot, s.size, s.f
-			l.mu.spare = append(l.mu.spare[:i], l.mu.spare[i+1:]...)
-			poke(l.prepare)
-			return nf
-		}
+	nf := &file{number: l.mu.number, salt: l.o.Salt(), start: start, live: map[GroupID]Pos{}}
+	if n := len(l.mu.live); n > 0 {
+		nf.prev = l.mu.live[n-1].number
 	}
-	nf.slot = -1 // made by the committer, of at least this size
-	nf.size = max(l.grown(), need)
+	nf.size = need
+	if !l.takeSpare(nf) {
+		nf.size = max(l.grown(), need)
+	}
 	poke(l.prepare)
 	return nf
 }
 
+// takeSpare gives f the blocks of a spare file that is large enough. Requires: mu.
+func (l *Log) takeSpare(f *file) bool {
+	for i, s := range l.mu.spare {
+		if s.size >= f.size {
+			f.slot, f.size, f.f = s.slot, s.size, s.f
+			l.mu.spare = append(l.mu.spare[:i], l.mu.spare[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
 // grown is the size for new files: they double up to FileSize. Requires: mu.
 func (l *Log) grown() int64 {
-	last := l.mu.live[len(l.mu.live)-1].size
-	return min(max(last*2, l.o.FirstSize), l.o.FileSize)
+	size := int64(0)
+	if n := len(l.mu.live); n > 0 {
+		size = 2 * l.mu.live[n-1].size
+	}
+	return min(max(size, l.o.FirstSize), l.o.FileSize)
 }
 
 // seal closes the records of b since the last commit record with one. Requires: mu.

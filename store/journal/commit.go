@@ -1,9 +1,7 @@
 package journal
 
 import (
-	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"ramjet/store"
@@ -26,6 +24,7 @@ func (l *Log) run() {
 		}
 		for l.Step() {
 		}
+		l.ease()
 	}
 }
 
@@ -44,7 +43,7 @@ func (l *Log) Step() bool {
 		l.unsyncedN += b.bytes
 	}
 	synced := err == nil && (due || b.wantsSync() || l.unsyncedN >= maxUnsynced)
-	if synced {
+	if synced && l.writtenUpTo() > Pos(l.synced.Load()) {
 		err = l.syncFile(l.open)
 	}
 	if err != nil {
@@ -58,7 +57,8 @@ func (l *Log) Step() bool {
 		for _, w := range b.waiters {
 			w.done(err)
 		}
-		l.drain(b.queued)
+		l.queued.Add(-b.queued)
+		l.ease()
 	}
 	if synced {
 		l.reuse()
@@ -87,13 +87,6 @@ func (l *Log) writtenUpTo() Pos {
 		}
 	}
 	return Pos(l.synced.Load())
-}
-
-// drain accounts n written bytes and lets publishers go on.
-func (l *Log) drain(n int64) {
-	if left := l.queued.Add(-n); left <= l.o.MaxQueued/2 && l.full.CompareAndSwap(true, false) && l.o.OnDrained != nil {
-		l.o.OnDrained()
-	}
 }
 
 // armSync asks for a sync of what nobody waits for, once per interval.
@@ -223,54 +216,6 @@ func (l *Log) start(f *file) error {
 	return nil
 }
 
-// attach gives f blocks. A full disk makes it wait: publishers are refused meanwhile, and it goes on by itself.
-func (l *Log) attach(f *file) error {
-	for f.f == nil {
-		l.mu.Lock()
-		slot, sz := l.mu.slots, f.size
-		l.mu.slots++
-		l.mu.Unlock()
-		made, err := createFile(l.fs, l.dir, slot, sz)
-		if err == nil {
-			l.mu.Lock()
-			f.slot, f.f = made.slot, made.f
-			l.mu.Unlock()
-			return nil
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			return err
-		}
-		l.setNoSpace(true)
-		if !l.wait(time.Second) {
-			return err
-		}
-	}
-	return nil
-}
-
-// wait sleeps on the clock; false when the log is being closed.
-func (l *Log) wait(d time.Duration) bool {
-	woken := make(chan struct{})
-	t := l.o.Clock.AfterFunc(d, func() { close(woken) })
-	select {
-	case <-woken:
-		return true
-	case <-l.stop:
-		t.Stop()
-		return false
-	}
-}
-
-func (l *Log) setNoSpace(full bool) {
-	l.mu.Lock()
-	changed := l.mu.noSpace != full
-	l.mu.noSpace = full
-	l.mu.Unlock()
-	if changed && l.o.OnNoSpace != nil {
-		l.o.OnNoSpace(full)
-	}
-}
-
 func (l *Log) syncFile(f *file) error {
 	t0 := l.o.Clock.Now()
 	err := f.f.SyncData()
@@ -338,6 +283,7 @@ func (l *Log) relocate() (*file, [][]byte) {
 	nf := l.nextFile(from, need)
 	nf.prev = l.mu.live[keep-1].number
 	for _, d := range dropped {
+		d.bad = true
 		for g, p := range d.live {
 			nf.live[g] = max(nf.live[g], p)
 		}
@@ -346,7 +292,7 @@ func (l *Log) relocate() (*file, [][]byte) {
 		}
 	}
 	left := l.mu.live[keep-1]
-	left.end = from
+	left.end, left.left, left.bad = from, true, true
 	for g, p := range left.live {
 		if p > from {
 			nf.live[g] = max(nf.live[g], p)

@@ -12,6 +12,7 @@
 //  5. Release drops what a group no longer needs; files that nobody needs are recycled, not deleted, so that
 //     later writes change no metadata (release.go). A group that pins old files with few records has
 //     them rewritten at the head (rewrite.go).
+//     What happens when the disk fills up is in room.go.
 //  6. Open reads back what is live, tells a torn tail from damage, and replays (recover.go).
 //
 // The rules: a batch is written only after the previous one was synced (with an interval: a commit record says how

@@ -34,13 +34,22 @@ type file struct {
 	f      vfs.File
 
 	end  Pos             // position after the last record; set when the file is left
+	left bool            // takes no more records
+	bad  bool            // a write or sync failed: never used again
 	live map[GroupID]Pos // groups with live records here: position after their last one
 }
 
-func (f *file) capacity() int64       { return f.size - fileHeaderLen }
-func (f *file) offset(pos Pos) int64  { return int64(pos-f.start) + fileHeaderLen }
-func (f *file) limit() Pos            { return f.start + Pos(f.capacity()) }
-func (f *file) remaining(p Pos) int64 { return int64(f.limit() - p) }
+func (f *file) capacity() int64      { return f.size - fileHeaderLen }
+func (f *file) offset(pos Pos) int64 { return int64(pos-f.start) + fileHeaderLen }
+func (f *file) limit() Pos           { return f.start + Pos(f.capacity()) }
+
+// remaining returns the bytes that can still be appended at p, the head.
+func (f *file) remaining(p Pos) int64 {
+	if f.left {
+		return 0
+	}
+	return int64(f.limit() - p)
+}
 
 func slotName(dir string, slot int) string {
 	return path.Join(dir, fmt.Sprintf("%08d%s", slot, suffix))

@@ -25,7 +25,7 @@ const (
 // Errors of Append and of completions.
 var (
 	ErrClosed   = errors.New("journal: closed")
-	ErrFull     = errors.New("journal: queue is full")           // publishers did not pause
+	ErrFull     = errors.New("journal: queue is full")           // publishers did not pause while Full
 	ErrNoSpace  = errors.New("journal: no space left on device") // only essential records are accepted
 	ErrTooLarge = errors.New("journal: record is too large")
 	ErrFailed   = errors.New("journal: volume failed") // wrapped around the cause
@@ -42,13 +42,13 @@ type Options struct {
 	Clock     clock.Clock   // needed with Interval and for retries on a full disk
 	Salt      func() uint64 // random source, required
 
-	// Events; called on the committer, must not block. Nil members are ignored.
+	// Events; called on the committer or the preparer, must not block. Nil members are ignored.
 	OnFailure func(err error)               // the volume failed: nothing is acknowledged any more
 	OnSyncErr func(err error)               // a sync failed and the unacknowledged batch moved to a fresh file
 	OnNoSpace func(full bool)               // the reserve was entered or left
 	OnDamage  func(d Damage)                // found by Open
 	OnLag     func(g GroupID)               // g pins old files: checkpoint and release, please
-	OnDrained func()                        // Full turned false
+	OnDrained func()                        // Full turned false; called on the committer
 	OnMoved   func(g GroupID, from, to Pos) // a live record of g was rewritten
 }
 
@@ -93,10 +93,14 @@ type Log struct {
 		closed   bool
 		err      error // volume failed
 		noSpace  bool
+		tight    bool  // the volume is nearly full: only room that exists already is given away
+		making   bool  // somebody is making a file
+		want     int64 // room an append was refused for
 	}
 
 	kick    chan struct{} // the committer has work; capacity 1
 	prepare chan struct{} // the preparer has work; capacity 1
+	made    chan struct{} // a file stands ready, or its making failed; capacity 1
 	stop    chan struct{}
 	done    sync.WaitGroup
 	queued  atomic.Int64

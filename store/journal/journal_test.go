@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
+	"ramjet/proto/base/clock"
 	"ramjet/store"
 	"ramjet/store/vfs"
 )
@@ -27,6 +30,7 @@ type world struct {
 	syncErr atomic.Int32
 	noSpace atomic.Bool
 	lag     atomic.Uint64
+	drained chan struct{}
 }
 
 func (w *world) options() Options {
@@ -40,12 +44,22 @@ func (w *world) options() Options {
 		OnSyncErr: func(error) { w.syncErr.Add(1) },
 		OnNoSpace: func(full bool) { w.noSpace.Store(full) },
 		OnLag:     func(g GroupID) { w.lag.Store(uint64(g)) },
+		OnDrained: func() { poke(w.drained) },
 	}
 }
 
+// hangs is how long a test may take: one that waits for ever shows where, long before the test binary is stopped.
+const hangs = time.Minute
+
 func newWorld(t testing.TB) *world {
+	name := t.Name()
+	watchdog := clock.System().AfterFunc(hangs, func() {
+		debug.SetTraceback("all")
+		panic(name + " hangs")
+	})
+	t.Cleanup(func() { watchdog.Stop() })
 	m := vfs.NewMem()
-	return &world{t: t, mem: m, fs: m}
+	return &world{t: t, mem: m, fs: m, drained: make(chan struct{}, 1)}
 }
 
 func show(r *Record) string { return fmt.Sprintf("%d/%d %s", r.Group, r.Index, r.Payload) }
@@ -63,6 +77,45 @@ func (w *world) open(o Options) *Log {
 	w.log = l
 	w.t.Cleanup(func() { _ = l.Close() })
 	return l
+}
+
+// replayed compares what Open replayed, without damage.
+func (w *world) replayed(want []string) {
+	w.t.Helper()
+	if len(w.damage) > 0 {
+		w.t.Errorf("damage %+v", w.damage)
+	}
+	for i := range max(len(want), len(w.recs)) {
+		var a, b string
+		if i < len(w.recs) {
+			a = w.recs[i]
+		}
+		if i < len(want) {
+			b = want[i]
+		}
+		if a != b {
+			w.t.Fatalf("replayed %d records, want %d; number %d is %.40q, want %.40q", len(w.recs), len(want), i, a, b)
+		}
+	}
+}
+
+// append waits while the journal is full, as publishers do.
+func (w *world) append(recs ...Record) (Pos, error) {
+	for {
+		pos, err := w.log.Append(recs...)
+		if !errors.Is(err, ErrFull) {
+			return pos, err
+		}
+		<-w.drained
+	}
+}
+
+// durable does so and waits for the disk.
+func (w *world) durable(recs ...Record) error {
+	if _, err := w.append(recs...); err != nil {
+		return err
+	}
+	return flush(w.log, store.SyncDurable)
 }
 
 // durable appends and waits for the disk.
@@ -440,44 +493,6 @@ func TestVolumeFails(t *testing.T) {
 	}
 }
 
-// TestDiskFull: publishers are refused, essential records go on, and service resumes by itself.
-func TestDiskFull(t *testing.T) {
-	w := newWorld(t)
-	w.mem.SetLimit(4 * minFileSize)
-	l := w.open(w.options())
-	payload := string(bytes.Repeat([]byte("x"), 4000))
-	var err error
-	var kept []string
-	for i := uint64(0); i < 1000 && err == nil; i++ {
-		r := rec(1, i, payload)
-		if err = durable(l, r); err == nil {
-			kept = append(kept, show(&r))
-		}
-	}
-	if !errors.Is(err, ErrNoSpace) || !w.noSpace.Load() {
-		t.Fatalf("full disk: %v", err)
-	}
-	e := rec(2, 1, "delete")
-	e.Essential = true
-	if err := durable(l, e); err != nil {
-		t.Errorf("essential record: %v", err)
-	}
-	w.mem.SetLimit(0)
-	for {
-		if err := durable(l, rec(1, 5000, "again")); err == nil {
-			break
-		} else if !errors.Is(err, ErrNoSpace) {
-			t.Fatal(err)
-		}
-		_ = flush(l, store.SyncOS)
-	}
-	_ = l.Close()
-	w.open(w.options())
-	if len(w.recs) != len(kept)+2 {
-		t.Errorf("replayed %d, want %d", len(w.recs), len(kept)+2)
-	}
-}
-
 func TestBackPressure(t *testing.T) {
 	w := newWorld(t)
 	gate := make(chan struct{})
@@ -524,7 +539,7 @@ func TestRewriteLaggard(t *testing.T) {
 	}
 	payload := string(bytes.Repeat([]byte("x"), 5000))
 	for i := uint64(0); len(moved) == 0 && i < 2000; i++ {
-		pos, err := l.Append(rec(1, i, payload))
+		pos, err := w.append(rec(1, i, payload))
 		if err == nil {
 			err = flush(l, store.SyncDurable)
 		}

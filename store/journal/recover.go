@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"ramjet/proto/base/clock"
 	"ramjet/store/vfs"
@@ -21,7 +22,7 @@ func Open(fs vfs.FS, dir string, o Options, replay func(r *Record, pos Pos) erro
 	if o.Clock == nil {
 		o.Clock = clock.System()
 	}
-	l := &Log{fs: fs, dir: dir, o: o, kick: make(chan struct{}, 1), prepare: make(chan struct{}, 1), stop: make(chan struct{})}
+	l := &Log{fs: fs, dir: dir, o: o, kick: make(chan struct{}, 1), prepare: make(chan struct{}, 1), made: make(chan struct{}, 1), stop: make(chan struct{})}
 	l.mu.cur = &batch{}
 	l.mu.released = map[GroupID]Pos{}
 	if err := fs.MkdirAll(dir); err != nil {
@@ -53,15 +54,24 @@ func Open(fs vfs.FS, dir string, o Options, replay func(r *Record, pos Pos) erro
 func (l *Log) begin(end Pos) error {
 	l.mu.next = end
 	l.synced.Store(uint64(end))
-	if len(l.mu.live) == 0 {
-		// The first file of a volume follows a file 0 that never was.
-		l.mu.live = []*file{{live: map[GroupID]Pos{}}}
+	l.gauge()
+	if n := len(l.mu.live); n > 0 {
+		l.mu.live[n-1].end, l.mu.live[n-1].left = end, true
 	}
-	last := l.mu.live[len(l.mu.live)-1]
-	last.end = end
 	f := l.nextFile(end, 0)
-	if last.number == 0 {
-		l.mu.live = nil
+	if f.f == nil {
+		err := l.make(f.size, func(made *file) { f.slot, f.f = made.slot, made.f })
+		if errors.Is(err, syscall.ENOSPC) {
+			// What is there can be read; records are refused until the preparer finds room.
+			l.mu.noSpace = true
+			if l.o.OnNoSpace != nil {
+				l.o.OnNoSpace(true)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
 	l.mu.live = append(l.mu.live, f)
 	return l.start(f)
@@ -129,7 +139,7 @@ func (s *scanner) open() error {
 		inChain[f] = true
 	}
 	for _, f := range append(used, bad...) {
-		if !inChain[f] && f.size >= minFileSize {
+		if !inChain[f] {
 			l.mu.spare = append(l.mu.spare, f)
 		}
 	}
@@ -141,6 +151,25 @@ func (s *scanner) open() error {
 		l.o.OnDamage(Damage{File: missing, Reason: reason})
 	}
 	l.mu.live = chain
+	return s.dropSmall()
+}
+
+// dropSmall removes spare files that are too small for every record that can be appended: the options changed, or the power was cut
+// while they were made.
+func (s *scanner) dropSmall() error {
+	l := s.l
+	keep := l.mu.spare[:0]
+	for _, f := range l.mu.spare {
+		if f.size >= l.o.FirstSize {
+			keep = append(keep, f)
+			continue
+		}
+		if err := l.fs.Remove(slotName(l.dir, f.slot)); err != nil {
+			return err
+		}
+		_ = f.f.Close()
+	}
+	l.mu.spare = keep
 	return nil
 }
 

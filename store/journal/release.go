@@ -4,7 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"syscall"
-	"time"
+
+	"ramjet/proto/base/clock"
 )
 
 func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
@@ -46,59 +47,100 @@ func (l *Log) recycle() {
 	for len(l.mu.live) > 1 && len(l.mu.live[0].live) == 0 && l.mu.live[0].f != nil && l.mu.live[0].end <= Pos(l.synced.Load()) {
 		f := l.mu.live[0]
 		l.mu.live = append(l.mu.live[:0:0], l.mu.live[1:]...)
-		if len(l.mu.spare) < spares && f.size >= l.grown() {
+		if l.mu.noSpace && !f.bad && f.size >= l.o.FirstSize || len(l.mu.spare) < spares && l.spareable(f) {
 			l.mu.spare = append(l.mu.spare, f)
+			poke(l.made)
 		} else {
 			l.mu.retired = append(l.mu.retired, f)
-			poke(l.prepare)
 		}
+		poke(l.prepare)
+		poke(l.kick) // Full depends on the number of files
 	}
 }
+
+// spareable reports whether f is good enough for later records. Requires: mu.
+func (l *Log) spareable(f *file) bool { return !f.bad && f.size >= l.grown() }
 
 // runPreparer keeps a spare file ready, removes retired ones and frees old files from laggards. Its own goroutine: making a file
 // writes all of it.
 func (l *Log) runPreparer() {
 	defer l.done.Done()
-	poke(l.prepare)
 	for {
+		again := l.makeSpares()
+		l.removeRetired()
+		if l.relieve() {
+			again = true
+		}
+		var t clock.Timer
+		if again {
+			t = l.o.Clock.AfterFunc(retryFull, func() { poke(l.prepare) })
+		}
 		select {
 		case <-l.prepare:
 		case <-l.stop:
+		}
+		if t != nil {
+			t.Stop()
+		}
+		select {
+		case <-l.stop:
 			return
+		default:
 		}
-		for l.makeSpare() {
-			if !l.wait(time.Second) { // full disk: try again until there is room
-				return
-			}
-		}
-		l.removeRetired()
-		l.relieve()
 	}
 }
 
-// makeSpare makes a file if none stands ready; true asks to be called again later.
-func (l *Log) makeSpare() (again bool) {
-	l.mu.Lock()
-	if len(l.mu.spare) >= spares || l.mu.err != nil {
+// makeSpares makes files until enough stand ready; true asks to be called again later.
+func (l *Log) makeSpares() (again bool) {
+	for {
+		l.gauge()
+		l.mu.Lock()
+		if l.mu.err != nil || l.mu.making {
+			l.mu.Unlock()
+			return false // the committer wakes the preparer when it made its file
+		}
+		if l.mu.noSpace {
+			l.unretire()
+		}
+		if len(l.mu.spare) >= spares && (!l.mu.tight || l.room() >= l.mu.want) {
+			l.mu.want = 0
+			again = l.mu.tight
+			for k := len(l.mu.spare); k > spares && !l.mu.tight; k-- {
+				l.mu.retired = append(l.mu.retired, l.mu.spare[k-1])
+				l.mu.spare = l.mu.spare[:k-1]
+			}
+			l.mu.Unlock()
+			poke(l.kick) // Full depends on the room
+			l.setNoSpace(false)
+			return again
+		}
+		l.mu.making = true
+		sz := l.grown()
 		l.mu.Unlock()
-		return false
-	}
-	slot, sz := l.mu.slots, l.grown()
-	l.mu.slots++
-	l.mu.Unlock()
-	f, err := createFile(l.fs, l.dir, slot, sz)
-	if err != nil {
-		if errors.Is(err, syscall.ENOSPC) {
+		err := l.make(sz, func(f *file) { l.mu.spare = append(l.mu.spare, f) })
+		poke(l.made)
+		switch {
+		case errors.Is(err, syscall.ENOSPC):
 			l.setNoSpace(true)
 			return true
+		case err != nil:
+			return false // the committer meets the same error when it needs the file, and reports it
 		}
-		return false // the committer meets the same error when it needs the file, and reports it
 	}
-	l.mu.Lock()
-	l.mu.spare = append(l.mu.spare, f)
-	l.mu.Unlock()
-	l.setNoSpace(false)
-	return false
+}
+
+// unretire keeps retired files that can still be used: there is no room to make others. Requires: mu.
+func (l *Log) unretire() {
+	keep := l.mu.retired[:0:0]
+	for _, f := range l.mu.retired {
+		if !f.bad && f.size >= l.o.FirstSize {
+			l.mu.spare = append(l.mu.spare, f)
+			poke(l.made)
+			continue
+		}
+		keep = append(keep, f)
+	}
+	l.mu.retired = keep
 }
 
 // removeRetired removes files that no chain needs: a header written later than their retirement says so.

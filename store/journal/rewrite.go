@@ -10,8 +10,9 @@ import (
 const rewriteLimit = 1 << 20
 
 // relieve looks after groups that pin old files: above half of MaxFiles they are told (OnLag), above three quarters what few
-// records they have is rewritten at the head. Owner: the preparer's goroutine.
-func (l *Log) relieve() {
+// records they have is rewritten at the head. True asks to be called again later: publishers wait for it. Owner: the preparer's
+// goroutine.
+func (l *Log) relieve() (again bool) {
 	l.mu.Lock()
 	n := len(l.mu.live)
 	var lag []GroupID
@@ -34,9 +35,10 @@ func (l *Log) relieve() {
 	over := len(l.mu.live) > l.o.MaxFiles
 	l.mu.Unlock()
 	if over {
-		// Checkpoints do not keep up: publishers wait. drain clears it with the next batch, the next rotation comes back here.
-		l.full.Store(true)
+		l.full.Store(true) // checkpoints do not keep up: publishers wait until ease finds fewer files
+		poke(l.kick)
 	}
+	return over
 }
 
 // rewrite copies the live records of g to the head and releases the originals. False when they are too many or could not be
