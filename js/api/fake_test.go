@@ -99,8 +99,10 @@ func (n *fakeNode) Interest(account, subj string) bool {
 	return n.listens[account+" "+subj] || n.listens[account+" >"]
 }
 
-func (n *fakeNode) ClientInfo(r *Request) []byte { return fmt.Appendf(nil, `{"acc":%q,"id":%d}`, r.Account, r.Client) }
-func (n *fakeNode) SystemAccount() string        { return "s" }
+func (n *fakeNode) ClientInfo(r *Request) []byte {
+	return fmt.Appendf(nil, `{"acc":%q,"id":%d}`, r.Account, r.Client)
+}
+func (n *fakeNode) SystemAccount() string { return "s" }
 
 func (n *fakeNode) Random() (b [8]byte) {
 	n.mu.Lock()
@@ -420,4 +422,3 @@ func (o *fakeConsumer) Unpin(group string) *jsapi.Error {
 
 // identityOf is the identity of a stream as the tests compute it.
 func identityOf(s *fakeStream) string { return jsapi.Hash(s.created.Format(time.RFC3339Nano)) }
-

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"ramjet/proto/jsapi"
+)
+
+// FuzzRouter sends any subject, header and body: never a panic, at most one answer, which is JSON with a type.
+func FuzzRouter(f *testing.F) {
+	in, err := os.Open("testdata/answers.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer in.Close()
+	for sc := bufio.NewScanner(in); sc.Scan(); {
+		if rest, ok := strings.CutPrefix(sc.Text(), "> "); ok {
+			account, hdr, subj, body := parseLine(rest)
+			f.Add(account, jsapi.APIPrefix+subj, []byte(hdr), []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, account, subj string, hdr, body []byte) {
+		b := newBench(t)
+		for _, s := range []string{"S1", "WQ"} {
+			b.ask("a", "", "STREAM.CREATE."+s, `{"name":"`+s+`","subjects":["`+s+`.>"],"retention":"interest"}`)
+			b.ask("a", "", "CONSUMER.CREATE."+s+".C1", `{"stream_name":"`+s+`","config":{"durable_name":"C1","ack_policy":"explicit"}}`)
+		}
+		b.node.listens["a >"], b.node.listens["s >"] = true, true
+		b.r.Deliver(&Request{Account: account, System: account == "s", Client: 1, Subject: subj, Reply: "r", Header: hdr, Body: body})
+		b.work()
+		answers := 0
+		for _, p := range b.node.take() {
+			var v struct{ Type string }
+			if err := json.Unmarshal([]byte(p.body), &v); err != nil || !strings.HasPrefix(v.Type, "io.nats.jetstream.") {
+				t.Errorf("%s: %v %s", p.subject, err, p.body)
+			}
+			if p.subject == "r" {
+				answers++
+			}
+		}
+		if answers > 1 {
+			t.Errorf("%d answers", answers)
+		}
+	})
+}
