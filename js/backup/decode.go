@@ -55,11 +55,11 @@ type Stream struct {
 
 // Options of a Decoder. Zero values are the defaults.
 type Options struct {
-	Name       string // the older format has to be of this stream; "" = of any
+	Name       string // the older format has to be of this stream, as nats-server demands; "" = of any
 	FirstSeq   uint64 // records below are left out; only for the older format, which tells it at the end
 	MaxPayload int    // header and payload of a message; 0 = 64 MiB
 	MaxMsgSize int    // the same, of the stream; 0 or less = unlimited
-	MaxDoc     int    // of a configuration, the state of a consumer, an index; 0 = 128 MiB
+	MaxDoc     int    // of a consumer with its state; 0 = 64 MiB
 	Now        int64  // unix nanoseconds; messages whose lifetime is over become gaps; 0 = none is
 }
 
@@ -178,7 +178,7 @@ type archive struct {
 }
 
 func newArchive(h Handler, o *Options) *archive {
-	return &archive{h: h, opt: o, dec: jsapi.SnapshotDecoder{MaxDoc: o.MaxDoc, MaxMsg: o.MaxPayload}}
+	return &archive{h: h, opt: o, dec: jsapi.SnapshotDecoder{MaxDoc: min(o.MaxDoc, maxConfig), MaxMsg: o.MaxPayload}}
 }
 
 func (a *archive) feed(b []byte) error { return a.dec.Feed(b, a.entry) }
@@ -226,7 +226,7 @@ func (a *archive) start(e *jsapi.SnapshotEntry) error {
 		!empty && (s.FirstSeq == 0 || s.FirstSeq > s.LastSeq || s.Msgs > s.LastSeq-s.FirstSeq+1):
 		return fmt.Errorf("%w: %d messages in sequences %d to %d", ErrDamaged, s.Msgs, s.FirstSeq, s.LastSeq)
 	}
-	a.started, a.consumers = true, s.Consumers
+	a.started, a.consumers, a.dec.MaxDoc = true, s.Consumers, a.opt.MaxDoc
 	return a.h.Stream(&Stream{State: s})
 }
 
@@ -236,7 +236,10 @@ func (a *archive) consumer(e *jsapi.SnapshotEntry) error {
 		return fmt.Errorf("%w: consumer expected, got %.100q", ErrDamaged, e.Name)
 	}
 	c := Consumer{Name: string(e.Name[len(prefix):])}
-	var x jsapi.SnapshotConsumerEntry
+	var x struct {
+		Config *boundedConfig
+		State  *jsapi.SnapshotConsumerState
+	}
 	if err := json.Unmarshal(e.Payload, &x); err != nil {
 		return fmt.Errorf("%w: consumer %q: %v", ErrDamaged, c.Name, err)
 	}
@@ -246,8 +249,19 @@ func (a *archive) consumer(e *jsapi.SnapshotEntry) error {
 	case x.State == nil:
 		return fmt.Errorf("%w: consumer %q has no state", ErrDamaged, c.Name)
 	}
-	c.Config, c.State = *x.Config, *x.State
+	c.Config, c.State = x.Config.ConsumerConfig, *x.State
 	return handConsumer(a.h, &c)
+}
+
+// boundedConfig is a configuration that is not absurdly large, unlike states, which may be.
+type boundedConfig struct{ jsapi.ConsumerConfig }
+
+// UnmarshalJSON reads the configuration.
+func (c *boundedConfig) UnmarshalJSON(b []byte) error {
+	if len(b) > maxConfig {
+		return fmt.Errorf("configuration of %d bytes", len(b))
+	}
+	return json.Unmarshal(b, &c.ConsumerConfig)
 }
 
 // handConsumer checks a consumer and hands it on.

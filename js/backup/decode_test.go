@@ -84,11 +84,14 @@ func TestDamagedArchive(t *testing.T) {
 		"bad lifetime":          {entries(five, msg(1, "NATS/1.0\r\nNats-TTL: x\r\n\r\n", "")), Options{}, ErrDamaged, "lifetime"},
 		"payload":               {entries(five, msg(1, "NATS/1.0\r\n\r\n", "abc")), Options{MaxPayload: 14}, ErrTooLarge, "sequence 1"},
 		"message size":          {entries(five, msg(1, "NATS/1.0\r\n\r\n", "abc")), Options{MaxMsgSize: 14}, ErrTooLarge, "sequence 1 has 15 bytes"},
+		"state size":            {entries(state(strings.Repeat(" ", maxConfig))), Options{}, ErrTooLarge, "sequence 0"},
+		"configuration size":    {entries(cons, consumer(`{"state":{},"config":{`+strings.Repeat(" ", maxConfig)+`}}`)), Options{}, ErrDamaged, "configuration of"},
+		"consumer size":         {entries(cons, consumer(`{"config":{},"state":{`+strings.Repeat(" ", maxConfig)+`}}`)), Options{MaxDoc: maxConfig}, ErrTooLarge, "sequence 0"},
 		"document size":         {entries(five), Options{MaxDoc: 10}, ErrTooLarge, "sequence 0"},
 		"no end":                {entries(five, msg(1, "", "")), Options{}, errTruncated, ""},
 		"after the end":         {append(entries(five, end), 1), Options{}, ErrDamaged, ""},
 	} {
-		_, err := decode(framed(c.content), 100, c.o)
+		_, err := decode(framed(c.content), 1000, c.o)
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -297,8 +300,12 @@ func FuzzIndex(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h := keyed("S")
 		h.Write(b)
-		var d deletions
-		if d.readIndex(h.Sum(bytes.Clone(b)), keyed("S")) == nil {
+		whole, d := readIndex(h.Sum(bytes.Clone(b)), 1<<20)
+		split, _ := readIndex(h.Sum(bytes.Clone(b)), 3)
+		if fmt.Sprint(whole) != fmt.Sprint(split) {
+			t.Fatal(whole, split)
+		}
+		if whole == nil {
 			first, last := d.bounds(0)
 			at := first
 			err := d.ranges(first, last, func(from, to uint64) error {
@@ -313,6 +320,22 @@ func FuzzIndex(f *testing.F) {
 			}
 		}
 	})
+}
+
+// readIndex reads an index in pieces.
+func readIndex(b []byte, piece int) (error, *deletions) {
+	d := &deletions{}
+	r, err := newIndexReader(d, int64(len(b)), keyed("S"))
+	if err != nil {
+		return err, d
+	}
+	for ; len(b) > 0 && err == nil; b = b[min(piece, len(b)):] {
+		err = r.feed(b[:min(piece, len(b))])
+	}
+	if err == nil {
+		err = r.close()
+	}
+	return err, d
 }
 
 func FuzzConsumerState(f *testing.F) {

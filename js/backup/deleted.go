@@ -3,9 +3,6 @@ package backup
 import (
 	"encoding/binary"
 	"fmt"
-	"hash"
-	"math"
-	"math/bits"
 
 	"ramjet/store/seqset"
 )
@@ -94,94 +91,36 @@ func (d *deletions) ranges(first, last uint64, fn func(from, to uint64) error) (
 	return err
 }
 
-// readIndex reads index.db: magic and version; state of the stream; subjects; blocks, with a set of deleted sequences
-// each; the last block and its checksum; a checksum of all of it.
-func (d *deletions) readIndex(b []byte, sum hash.Hash64) error {
-	const magic, maxVersion = 11, 4
-	if len(b) < 2+sumLen {
-		return fmt.Errorf("%w: %s is too short", ErrDamaged, fileIndex)
-	}
-	body := b[:len(b)-sumLen]
-	sum.Write(body)
-	if string(sum.Sum(nil)) != string(b[len(body):]) {
-		return fmt.Errorf("%w: of %s", ErrChecksum, fileIndex)
-	}
-	version := body[1]
-	if body[0] != magic || version == 0 || version > maxVersion {
-		return fmt.Errorf("%w: %s of version %d", ErrUnsupported, fileIndex, version)
-	}
-	n := numbers{b: body[2:]}
-	n.uint() // messages
-	n.uint() // bytes
-	d.idxFirst = n.uint()
-	n.int() // time of the first
-	d.idxLast = n.uint()
-	n.int() // time of the last
-	for i := n.count(); i > 0 && !n.bad; i-- {
-		n.skip(n.count())
-		total := n.uint()
-		n.uint() // first block
-		if total > 1 || version >= 4 {
-			n.uint() // last block
-		}
-	}
-	prev := uint64(0)
-	if d.idxFirst > 0 {
-		prev = d.idxFirst - 1
-	}
-	for i := n.count(); i > 0 && !n.bad; i-- {
-		first, last, deleted := n.indexBlock(version)
-		if last == math.MaxUint64 || n.bad {
-			return errIndex()
-		}
-		if first > prev+1 {
-			d.index.AddRange(prev+1, first-1)
-		}
-		prev = max(prev, last)
-		if deleted > 0 {
-			n.sequences(&d.index)
-		}
-		if err := d.bounded(&d.index); err != nil {
-			return err
-		}
-	}
-	n.uint() // the last block
-	n.skip(sumLen)
-	if n.bad || len(n.b) > 0 || d.idxLast == math.MaxUint64 {
-		return errIndex()
-	}
-	if prev < d.idxLast {
-		d.index.AddRange(prev+1, d.idxLast)
-	}
-	d.indexed = true
-	return nil
-}
-
-func errIndex() error { return fmt.Errorf("%w: content of %s", ErrDamaged, fileIndex) }
-
-// numbers reads a document of variable-length numbers.
+// numbers reads variable-length numbers. After one that is none, or is cut, all are 0.
 type numbers struct {
 	b   []byte
 	bad bool
+	cut bool // bad, because there is not enough
+}
+
+func (n *numbers) advance(k int) bool {
+	if k <= 0 || n.bad {
+		n.cut = n.cut || k == 0 && !n.bad
+		n.bad, n.b = true, nil
+		return false
+	}
+	n.b = n.b[k:]
+	return true
 }
 
 func (n *numbers) uint() uint64 {
 	v, k := binary.Uvarint(n.b)
-	if k <= 0 {
-		n.bad, n.b = true, nil
+	if !n.advance(k) {
 		return 0
 	}
-	n.b = n.b[k:]
 	return v
 }
 
 func (n *numbers) int() int64 {
 	v, k := binary.Varint(n.b)
-	if k <= 0 {
-		n.bad, n.b = true, nil
+	if !n.advance(k) {
 		return 0
 	}
-	n.b = n.b[k:]
 	return v
 }
 
@@ -195,68 +134,14 @@ func (n *numbers) count() int {
 	return int(v)
 }
 
-func (n *numbers) skip(k int) {
-	if k > len(n.b) {
+// take returns the next k bytes; nil if there are fewer.
+func (n *numbers) take(k uint64) []byte {
+	if k > uint64(len(n.b)) {
+		n.cut = n.cut || !n.bad
 		n.bad, n.b = true, nil
-		return
+		return nil
 	}
+	b := n.b[:k]
 	n.b = n.b[k:]
-}
-
-// indexBlock reads what the index says of a block.
-func (n *numbers) indexBlock(version byte) (first, last, deleted uint64) {
-	n.uint() // number of the block
-	n.uint() // bytes
-	first = n.uint()
-	n.int() // time of the first
-	last = n.uint()
-	n.int() // time of the last
-	deleted = n.uint()
-	if version >= 2 {
-		n.uint() // messages with a lifetime
-	}
-	if version >= 3 {
-		n.uint() // schedules
-	}
-	return first, last, deleted
-}
-
-// sequences reads a set: magic, version, nodes and size (4 bytes each), and for each node its base (8), its bits and
-// its height (2); little endian.
-func (n *numbers) sequences(s *seqset.Set) {
-	const magic, head = 22, 10
-	if len(n.b) < head || n.b[0] != magic {
-		n.bad = true
-		return
-	}
-	words := 0
-	switch n.b[1] {
-	case 1:
-		words = 64
-	case 2:
-		words = 32
-	default:
-		n.bad = true
-		return
-	}
-	nodes := uint64(binary.LittleEndian.Uint32(n.b[2:]))
-	each := (words+1)*8 + 2
-	n.b = n.b[head:]
-	if nodes > uint64(len(n.b)/each) {
-		n.bad = true
-		return
-	}
-	for ; nodes > 0 && s.Nodes() <= maxNodes; nodes-- {
-		base := binary.LittleEndian.Uint64(n.b)
-		if base > math.MaxUint64-uint64(words)*64 {
-			n.bad = true
-			return
-		}
-		for w := range words {
-			for v := binary.LittleEndian.Uint64(n.b[8+8*w:]); v != 0; v &= v - 1 {
-				s.Add(base + uint64(w)*64 + uint64(bits.TrailingZeros64(v)))
-			}
-		}
-		n.b = n.b[each:]
-	}
+	return b
 }

@@ -210,3 +210,27 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkDecode(b *testing.B) {
+	s := newSample(rng.New(1), 10000, 400)
+	s.cons = nil
+	in, _ := s.encode(b, 1<<20)
+	h := &discard{}
+	b.SetBytes(int64(len(plain(b, in))))
+	b.ReportAllocs()
+	for b.Loop() {
+		d := NewDecoder(h, Options{})
+		for rest := in; len(rest) > 0; rest = rest[min(DefaultChunk, len(rest)):] {
+			if err := d.Feed(rest[:min(DefaultChunk, len(rest))]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := d.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+type discard struct{ sequences }
+
+func (*discard) Record(*store.Rec) error { return nil }

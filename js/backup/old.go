@@ -30,6 +30,7 @@ const (
 	sumLen       = 8
 	maxSum       = 1 << 10
 	maxConsumers = 1 << 17
+	maxConfig    = 4 << 20
 )
 
 // keyed returns the checksum of nats-server's files whose key is made of s.
@@ -54,10 +55,11 @@ type oldBackup struct {
 	doc    []byte // the file being read, if it is no block
 	max    int    // bound of doc
 	block  blockReader
-	index  uint32 // of the last block
-	blocks bool   // seen any
-	meta   []byte // of the stream or a consumer, until its sum was verified
-	stream string // "" until the configuration was verified
+	db     *indexReader // nil unless the file being read is the index
+	index  uint32       // of the last block
+	blocks bool         // seen any
+	meta   []byte       // of the stream or a consumer, until its sum was verified
+	stream string       // "" until the configuration was verified
 	gone   deletions
 	rest   bool // blocks are done
 	cur    *Consumer
@@ -123,8 +125,19 @@ func (o *oldBackup) begin(name string, size int64) error {
 		}
 		o.index, o.blocks = uint32(n), true
 		o.block.start(name, keyed(o.stream+"-"+strconv.FormatUint(n, 10)))
+		return nil
+	case name == dirMessages+fileIndex:
+		if o.rest {
+			return fmt.Errorf("%w: second or late %s", ErrDamaged, fileIndex)
+		}
+		o.rest = true
+		var err error
+		o.db, err = newIndexReader(&o.gone, size, keyed(o.stream))
+		return err
+	case base == fileMeta:
+		o.max = min(o.max, maxConfig)
 	}
-	if !o.inBlock() && size > int64(o.max) {
+	if size > int64(o.max) {
 		return fmt.Errorf("%w: %.100q has %d bytes, limit is %d", ErrTooLarge, name, size, o.max)
 	}
 	return nil
@@ -133,16 +146,24 @@ func (o *oldBackup) begin(name string, size int64) error {
 func (o *oldBackup) inBlock() bool { return o.block.name != "" }
 
 func (o *oldBackup) data(b []byte) error {
-	if o.inBlock() {
+	switch {
+	case o.inBlock():
 		return o.block.feed(b)
+	case o.db != nil:
+		return o.db.feed(b)
 	}
 	o.doc = append(o.doc, b...)
 	return nil
 }
 
 func (o *oldBackup) end() error {
-	if o.inBlock() {
+	switch {
+	case o.inBlock():
 		return o.block.close()
+	case o.db != nil:
+		db := o.db
+		o.db = nil
+		return db.close()
 	}
 	doc := o.doc
 	o.doc = nil
@@ -156,12 +177,6 @@ func (o *oldBackup) end() error {
 		o.meta = append([]byte{}, doc...)
 	case o.name == fileSum:
 		return o.streamMeta(doc)
-	case o.name == dirMessages+fileIndex:
-		if o.rest {
-			return fmt.Errorf("%w: second or late %s", ErrDamaged, fileIndex)
-		}
-		o.rest = true
-		return o.gone.readIndex(doc, keyed(o.stream))
 	case strings.HasPrefix(o.name, dirConsumers):
 		o.rest = true
 		name, file, _ := strings.Cut(o.name[len(dirConsumers):], "/")
