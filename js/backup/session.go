@@ -291,6 +291,9 @@ func (s *RestoreSession) Tick(now int64) {
 // Phase says what is waited for.
 func (s *RestoreSession) Phase() RestorePhase { return s.phase }
 
+// FinalReply is the reply subject of the message that ended the transfer, once the phase is Received.
+func (s *RestoreSession) FinalReply() string { return s.final }
+
 // Err returns why the restore failed: what was created is to be removed. nil if it did not, or is not over.
 func (s *RestoreSession) Err() error { return s.err }
 

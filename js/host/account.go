@@ -132,10 +132,11 @@ func (a *Account) create(cfg *jsapi.StreamConfig, created time.Time) (*Stream, *
 			return nil, err
 		}
 	}
-	s, err := h.newStream(a, cfg, created)
+	s, err := h.newStream(a, cfg, created, false)
 	if err != nil {
 		return nil, err
 	}
+	s.lead(cfg)
 	if err := s.begin(); err != nil {
 		s.discard()
 		return nil, err

@@ -17,6 +17,7 @@ const (
 	idJournalDamaged = "RJ-J009"
 	idConsumerFailed = "RJ-J010"
 	idSource         = "RJ-J011"
+	idRestore        = "RJ-J012"
 )
 
 // flagDrop marks a record of removals by retention: replay repeats it in any case.

@@ -88,6 +88,10 @@ func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
 	if err := json.Unmarshal(e.Meta.Body, &b); err != nil || b.Config == nil {
 		return fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
 	}
+	if b.Restoring {
+		h.env.Events.log(idRestore, "the restore of stream '%s > %s' was not complete when the server stopped: it is removed", a.name, e.Meta.Name)
+		return h.cat.Delete(e.Dir)
+	}
 	if why := stream.Unsupported(b.Config); why != "" {
 		return errors.New(why)
 	}

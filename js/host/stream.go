@@ -65,6 +65,7 @@ type Stream struct {
 	isDirty  bool
 	gone     bool
 
+	restoring  bool // API goroutine
 	recovering bool
 	held       map[uint64][]byte // replay: entries that came before their turn
 
@@ -601,13 +602,14 @@ func (s *Stream) onDamage(d sstore.Damage) {
 
 // body is what the metadata of a stream keep.
 type streamBody struct {
-	Group   journal.GroupID     `json:"group"`
-	Created time.Time           `json:"created"`
-	Config  *jsapi.StreamConfig `json:"config"`
+	Group     journal.GroupID     `json:"group"`
+	Created   time.Time           `json:"created"`
+	Restoring bool                `json:"restoring,omitempty"` // from a backup, not complete
+	Config    *jsapi.StreamConfig `json:"config"`
 }
 
 func (s *Stream) meta(cfg *jsapi.StreamConfig) []byte {
-	b, err := json.Marshal(&streamBody{s.group, s.created, cfg})
+	b, err := json.Marshal(&streamBody{s.group, s.created, s.restoring, cfg})
 	if err != nil {
 		panic(err) // plain data
 	}

@@ -17,11 +17,11 @@ import (
 )
 
 // newStream makes a stream that is not served yet, with its files if it has some. API goroutine, under the account's lock.
-func (h *Host) newStream(a *Account, cfg *jsapi.StreamConfig, created time.Time) (*Stream, *jsapi.Error) {
-	s := &Stream{h: h, acct: a, name: cfg.Name, created: created, batch: &op.Batch{}, sh: h.pick()}
+// restoring marks one that is to be forgotten if the server stops before it is complete.
+func (h *Host) newStream(a *Account, cfg *jsapi.StreamConfig, created time.Time, restoring bool) (*Stream, *jsapi.Error) {
+	s := &Stream{h: h, acct: a, name: cfg.Name, created: created, batch: &op.Batch{}, sh: h.pick(), restoring: restoring}
 	if cfg.Storage == jsapi.MemoryStorage {
 		s.log = memstream.New()
-		s.lead(cfg)
 		return s, nil
 	}
 	s.group = h.newGroup(s)
@@ -41,7 +41,6 @@ func (h *Host) newStream(a *Account, cfg *jsapi.StreamConfig, created time.Time)
 		_ = h.cat.Delete(dir)
 		return fail(err)
 	}
-	s.lead(cfg)
 	return s, nil
 }
 
@@ -281,8 +280,10 @@ func (s *Stream) end() {
 	sh := s.sh
 	sh.call(func() {
 		s.endConsumers()
-		s.f.Close(&s.out)
-		s.flush()
+		if s.f != nil {
+			s.f.Close(&s.out)
+			s.flush()
+		}
 		s.report.set(s.acct, s.report.storage, s.report.replicas, 0)
 		s.gone = true
 		sh.wheel.Cancel(&s.tickTimer)
