@@ -86,7 +86,7 @@ func (e *Engine) begin(o *origin, now int64) {
 
 // position takes the position of o from what is applied.
 func (e *Engine) position(o *origin) {
-	o.dseq, o.need, o.recreated, o.phase = 0, 0, false, resting
+	o.dseq, o.need, o.recreated, o.anew, o.phase = 0, 0, false, false, resting
 	if o.mirror {
 		e.m.Log().State(&e.state)
 		o.seq = e.state.LastSeq

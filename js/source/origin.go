@@ -51,7 +51,8 @@ type origin struct {
 	consumer  string // "" before the answer
 	deliverTo string
 	identity  string
-	recreated bool   // the origin is another stream than before
+	recreated bool   // the origin is another stream than before, and was not asked again yet
+	anew      bool   // it was recreated: what is stored says nothing about where to start
 	seq, dseq uint64 // last taken
 	found     uint64 // position and identity in the log when it was searched
 	foundID   string

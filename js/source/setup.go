@@ -120,11 +120,11 @@ func (e *Engine) start(o *origin, c *jsapi.ConsumerConfig) {
 		from(o.seq + 1)
 	case o.src.OptStartSeq > 0:
 		from(o.src.OptStartSeq)
-	case t != nil && !o.mirror && e.state.LastTime != 0 && t.Before(last):
+	case t != nil && !o.mirror && !o.anew && e.state.LastTime != 0 && t.Before(last):
 		after(last)
 	case t != nil:
 		after(*t)
-	case !o.mirror && e.state.FirstSeq > 1 && e.state.LastTime != 0 && !o.recreated:
+	case !o.mirror && e.state.FirstSeq > 1 && e.state.LastTime != 0 && !o.anew:
 		after(last) // what came from here before is gone
 	}
 }
@@ -196,6 +196,7 @@ func (e *Engine) refusedSetup(o *origin, err *jsapi.Error, now int64) {
 	switch err.ErrCode {
 	case jsapi.ConsumerStreamIdentityMismatch:
 		o.seq, o.dseq, o.identity, o.recreated, o.err = 0, 0, "", true, nil
+		o.anew = true
 		e.schedule(o, now)
 		return
 	case jsapi.RequiredApiLevel, jsapi.InvalidJSON:
@@ -223,7 +224,7 @@ func (e *Engine) ready(o *origin, a *answer, identity []byte, now int64) {
 	if !o.mirror {
 		if o.recreated || len(identity) > 0 && o.identity != "" && o.identity != string(identity) {
 			e.sink.Warn("source stream '" + o.src.Name + "' of stream '" + e.m.Config().Name + "' was recreated: sourcing begins anew")
-			o.seq = 0
+			o.seq, o.anew = 0, true
 		}
 		o.identity, o.recreated = string(identity), false
 	}

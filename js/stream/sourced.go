@@ -23,8 +23,8 @@ type sourced struct {
 	key     []byte // scratch
 }
 
-// Sourced returns the position of a source. searched is false if it is not known and the log has messages up to the
-// sequence upto that may tell.
+// Sourced returns the position of a source, by its index (SourceIndex.String). known is false if only the log can tell,
+// with its messages up to the sequence upto.
 func (m *Machine) Sourced(index string) (s SourceState, upto uint64, known bool) {
 	if p := m.sourced.byIndex[index]; p != nil {
 		return *p, 0, true
