@@ -83,8 +83,8 @@ func (x *sourcing) SkipTo(seq uint64) {
 func (x *sourcing) CaughtUp(on bool) {
 	s := x.s
 	cfg := s.conf.Load()
+	x.direct.cancel()
 	if !on || cfg.Mirror == nil || !cfg.MirrorDirect || cfg.Mirror.External != nil {
-		x.direct.cancel()
 		return
 	}
 	if x.direct == nil {

@@ -79,8 +79,12 @@ func (e *Engine) store(o *origin, a *jsapi.AckReply, m *Msg, now int64) bool {
 			break
 		}
 	}
+	n := e.restarts
 	last, err := e.sink.Store(&e.in)
 	e.in = stream.Inbound{}
+	if e.restarts != n {
+		return false // it was given up at once: o is where Restart put it
+	}
 	if err == nil || err.ErrCode == jsapi.StreamDuplicateMessageConflict {
 		o.need = last
 		if o.refused > 0 {

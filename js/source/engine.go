@@ -24,6 +24,7 @@ type Engine struct {
 	owed    []*origin // those with a flow control reply that waits for Stored
 
 	caughtUp bool
+	restarts int
 
 	in    stream.Inbound
 	hdr   []byte
@@ -135,11 +136,15 @@ func (e *Engine) Update(now int64) {
 	for _, o := range added {
 		e.begin(o, now)
 	}
+	if e.caughtUp {
+		e.sink.CaughtUp(true) // mirror_direct may be another
+	}
 	e.rearm()
 }
 
-// Restart begins anew from what is applied: what was proposed was given up.
+// Restart begins anew from what is applied: what was proposed was given up. It may be called from inside Sink.Store.
 func (e *Engine) Restart(now int64) {
+	e.restarts++
 	for _, o := range e.list {
 		if o.phase == searching {
 			continue

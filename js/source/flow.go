@@ -83,7 +83,7 @@ func (e *Engine) forget(o *origin) {
 	}
 }
 
-// Stored tells that everything up to seq is applied.
+// Stored tells that everything up to seq is applied. It may be called from inside Sink.Store.
 func (e *Engine) Stored(seq uint64) {
 	e.applied = seq
 	if len(e.owed) == 0 {

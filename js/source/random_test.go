@@ -137,7 +137,7 @@ func seeds(t *testing.T) uint64 {
 	if testing.Short() {
 		return 30
 	}
-	return 150
+	return 80
 }
 
 // TestRandomMirror: in the end the mirror has everything the origin still has, and nothing it never had.

@@ -15,7 +15,7 @@ type Msg struct {
 }
 
 // Sink is what the engine makes happen. Its methods are called on the shard, inside a method of the engine; they must
-// not call the engine. Slices are borrowed until they return.
+// not call the engine, but for Stored and Restart in Store. Slices are borrowed until they return.
 type Sink interface {
 	// Listen subscribes, in the account of the stream, to a literal subject. What arrives is given to Engine.Deliver with
 	// id, in order, until Unlisten. Ids are never used twice.
@@ -28,7 +28,8 @@ type Sink interface {
 	Store(in *stream.Inbound) (last uint64, err *jsapi.Error)
 	// SkipTo proposes that the last sequence of the mirror becomes seq, which is above it.
 	SkipTo(seq uint64)
-	// CaughtUp says whether a mirror has nearly all its origin has, so that it may answer direct gets for it.
+	// CaughtUp says whether a mirror has nearly all its origin has, so that it may answer direct gets for it; true comes
+	// again after each change of the configuration.
 	CaughtUp(on bool)
 	// Warn is told what an operator wants to know.
 	Warn(text string)

@@ -704,3 +704,17 @@ func TestBadAnswers(t *testing.T) {
 		t.Fatal(e)
 	}
 }
+
+// TestGivenUp: what the journal refuses while the message is handed over is asked for again.
+func TestGivenUp(t *testing.T) {
+	for _, cfg := range []string{`{"name":"S","mirror":{"name":"O"}}`, `{"name":"S","sources":[{"name":"O"}]}`} {
+		o := testOrigin("O").add("a=1", "a=2", "a=3")
+		w := newWorld(t, cfg, o)
+		w.giveUp = 2
+		w.advance(time.Minute)
+		w.want("1:a=1 2:a=2 3:a=3")
+		if o.made != 2 || w.giveUp != 0 {
+			t.Fatal(o.made)
+		}
+	}
+}

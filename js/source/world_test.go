@@ -41,6 +41,31 @@ func (l *testLog) Append(r *store.Rec) error {
 	return nil
 }
 
+func (l *testLog) LoadNow(seq uint64, r *store.Rec) store.Avail {
+	if m := l.Find(seq); m != nil {
+		*r = *m
+		return store.Hit
+	}
+	return store.None
+}
+
+func (l *testLog) NextNow(f *store.Filter, from uint64, r *store.Rec) store.Avail {
+	for i := range l.Msgs {
+		if m := &l.Msgs[i]; m.Seq >= from && jstest.Passes(f, m.Subject) {
+			*r = *m
+			return store.Hit
+		}
+	}
+	return store.None
+}
+
+func (l *testLog) Weight(seq uint64) uint64 {
+	if m := l.Find(seq); m != nil {
+		return stream.MsgSize(jsapi.MemoryStorage, len(m.Subject), len(m.Header), len(m.Payload))
+	}
+	return 0
+}
+
 func (l *testLog) SkipTo(seq uint64) error {
 	if seq <= l.Log.Last {
 		return errors.New("skip back")
@@ -118,6 +143,7 @@ type world struct {
 	warned  []string
 	direct  bool
 	quiet   bool // benchmark
+	giveUp  int  // the n-th message is given up while it is stored, and what was not applied before it
 	stored  func(c *op.Cmd)
 	rnd     *rng.Source
 	dropPct int // of deliveries
@@ -233,6 +259,13 @@ func (w *world) Publish(subj, reply string, hdr, payload []byte) {
 
 func (w *world) Store(in *stream.Inbound) (uint64, *jsapi.Error) {
 	err := w.f.Publish(in, w.now, &w.b, &w.out)
+	if w.giveUp > 0 {
+		if w.giveUp--; w.giveUp == 0 {
+			w.b.Reset()
+			w.f.Abort(nil, &w.out)
+			w.e.Restart(w.now)
+		}
+	}
 	return w.f.LastSeq(), err
 }
 
