@@ -99,7 +99,6 @@ func (c *call) streamRestore() (any, *jsapi.Error) {
 	c.acc.Lock()
 	defer c.acc.Unlock()
 	x, noLimits := c.streamContext(cfg, false)
-	x.Clustered = true // too many replicas show at the end
 	if err := stream.Check(cfg, x); err != nil {
 		return nil, err
 	}

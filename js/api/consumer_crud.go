@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,13 +185,13 @@ func (n *creation) validate() *jsapi.Error {
 // update changes the existing consumer.
 func (n *creation) update() *jsapi.Error {
 	old := n.existing.Config()
-	if n.req.Action == jsapi.ActionCreate && !consumer.Same(old, n.cfg) {
+	if n.req.Action == jsapi.ActionCreate && !identical(old, n.cfg) {
 		return jsapi.ConsumerAlreadyExists.Err()
 	}
 	if old.Durable == "" && n.cfg.InactiveThreshold == 0 {
 		n.cfg.InactiveThreshold = ephemeralThreshold
 	}
-	if consumer.Same(old, n.cfg) {
+	if identical(old, n.cfg) {
 		return nil
 	}
 	bound := !old.Pull() && n.in.Bound(old.DeliverSubject, old.DeliverGroup)
@@ -198,6 +199,11 @@ func (n *creation) update() *jsapi.Error {
 		return jsapi.ConsumerCreate.Wrap(err)
 	}
 	return n.existing.Update(n.cfg)
+}
+
+// identical reports whether two configurations mean the same and are shown the same: filters have two forms.
+func identical(a, b *jsapi.ConsumerConfig) bool {
+	return consumer.Same(a, b) && a.FilterSubject == b.FilterSubject && slices.Equal(a.FilterSubjects, b.FilterSubjects)
 }
 
 // create makes a new consumer.

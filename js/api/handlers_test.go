@@ -117,9 +117,9 @@ func TestTimesOutOfRange(t *testing.T) {
 	for _, at := range []string{`"9999-12-31T23:59:59-10:00"`, `"0000-01-01T00:00:00+10:00"`} {
 		b.expect("STREAM.CREATE.M", `{"name":"M","mirror":{"name":"S","opt_start_time":`+at+`}}`, 10025)
 		b.expect("STREAM.CREATE.M", `{"name":"M","sources":[{"name":"S","opt_start_time":`+at+`}]}`, 10025)
-		b.expect("STREAM.CREATE.M", `{"name":"M","sources":[null]}`, 10025)
-		b.expect("STREAM.UPDATE.S", `{"name":"S","sources":[null]}`, 10025)
-		b.expect("STREAM.RESTORE.M", `{"config":{"sources":[null]},"state":{}}`, 10025)
+		b.expect("STREAM.CREATE.M", `{"name":"M","sources":[null]}`, 10141)
+		b.expect("STREAM.UPDATE.S", `{"name":"S","sources":[null]}`, 10141)
+		b.expect("STREAM.RESTORE.M", `{"config":{"sources":[null]},"state":{}}`, 10141)
 		b.expect("CONSUMER.CREATE.S.C", `{"stream_name":"S","config":{"pause_until":`+at+`}}`, 10025)
 		b.expect("CONSUMER.CREATE.S.C", `{"stream_name":"S","config":{"deliver_policy":"by_start_time","opt_start_time":`+at+`}}`, 10025)
 		b.expect("CONSUMER.PAUSE.S.C", `{"pause_until":`+at+`}`, 10025)

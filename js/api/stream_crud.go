@@ -12,6 +12,7 @@ import (
 // replicas: it counts only if the configuration is good by itself.
 func (c *call) streamContext(cfg *jsapi.StreamConfig, pedantic bool) (*stream.Context, *jsapi.Error) {
 	x := &stream.Context{
+		Clustered: true, // a wrong number of replicas shows later: tooMany
 		MaxWindow: c.srv.MaxWindow,
 		Pedantic:  pedantic,
 		Stream: func(name string) *jsapi.StreamConfig {
@@ -37,6 +38,14 @@ func (c *call) streamContext(cfg *jsapi.StreamConfig, pedantic bool) (*stream.Co
 	return x, nil
 }
 
+// tooMany refuses replicas that one server can not have.
+func tooMany(cfg *jsapi.StreamConfig) *jsapi.Error {
+	if cfg.Replicas > 1 {
+		return jsapi.StreamReplicasNotSupported.Err()
+	}
+	return nil
+}
+
 // streamCreate answers STREAM.CREATE. A stream of the same configuration is there already: success too.
 func (c *call) streamCreate() (any, *jsapi.Error) {
 	var req jsapi.StreamConfigRequest
@@ -57,6 +66,9 @@ func (c *call) streamCreate() (any, *jsapi.Error) {
 	defer c.acc.Unlock()
 	x, noLimits := c.streamContext(cfg, req.Pedantic)
 	if err := stream.CheckCreate(cfg, x); err != nil {
+		return nil, err
+	}
+	if err := tooMany(cfg); err != nil {
 		return nil, err
 	}
 	if noLimits != nil {
@@ -106,7 +118,6 @@ func (c *call) streamUpdate() (any, *jsapi.Error) {
 	c.acc.Lock()
 	defer c.acc.Unlock()
 	x, noLimits := c.streamContext(cfg, req.Pedantic)
-	x.Clustered = true // replicas are for the second check
 	if err := stream.Check(cfg, x); err != nil {
 		return nil, err
 	}
@@ -120,7 +131,9 @@ func (c *call) streamUpdate() (any, *jsapi.Error) {
 	if why := s.Offline(); why != "" {
 		return nil, streamOffline(why)
 	}
-	x.Clustered = false
+	if err := tooMany(cfg); err != nil {
+		return nil, err
+	}
 	old := s.Config()
 	if err := stream.CheckUpdate(old, cfg, configsOf(s, ""), x); err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func checkStreamTimes(cfg *jsapi.StreamConfig) *jsapi.Error {
 	}
 	for _, s := range cfg.Sources {
 		if s == nil {
-			return jsapi.InvalidJSON.Wrap(errors.New("a source is null"))
+			return jsapi.SourceInvalidStreamName.Err()
 		}
 		if err := checkTimes(s.OptStartTime); err != nil {
 			return err
