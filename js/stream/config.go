@@ -66,7 +66,20 @@ func CheckCreate(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 	if cfg.MirrorDirect && cfg.Mirror == nil {
 		return cfgErr("stream has no mirror but does have mirror direct")
 	}
-	return check(cfg, x)
+	if err := check(cfg, x); err != nil {
+		return err
+	}
+	if err := checkReplicas(cfg, x); err != nil {
+		return err
+	}
+	return checkOriginFilters(cfg)
+}
+
+func checkReplicas(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
+	if cfg.Replicas > 1 && !x.Clustered {
+		return jsapi.StreamReplicasNotSupported.Err()
+	}
+	return nil
 }
 
 // Check is CheckCreate without the rules that hold for new streams only: it judges a configuration by itself, as of an update
@@ -93,8 +106,8 @@ func check(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		return cfgErr("stream metadata exceeds maximum size of %d bytes", maxMetadata)
 	}
 	for _, f := range []func(*jsapi.StreamConfig, *Context) *jsapi.Error{
-		checkSizes, checkAges, checkFlags, checkMarkers, checkFeatures, checkMirror, checkSources, checkCycle,
-		checkSubjects, checkTransforms, checkAccount,
+		checkSizes, checkAges, checkCounterRules, checkFlags, checkMarkers, checkSchedules, checkPersist, checkMirror, checkSources,
+		checkPrefixes, checkCycle, checkSubjects, checkAccount, checkTransform, checkRepublish, checkPlacement,
 	} {
 		if err := f(cfg, x); err != nil {
 			return err
@@ -113,13 +126,11 @@ func checkSizes(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		return cfgErr("maximum replicas is %d", maxReplicas)
 	case cfg.Replicas < 0:
 		return jsapi.ReplicasCountCannotBeNegative.Err()
-	case cfg.Replicas > 1 && !x.Clustered:
-		return jsapi.StreamReplicasNotSupported.Err()
 	}
 	for _, v := range []struct {
 		name string
 		p    *int64
-	}{{"max_msgs", &cfg.MaxMsgs}, {"max_bytes", &cfg.MaxBytes}, {"max_msgs_per_subject", &cfg.MaxMsgsPerSubject}} {
+	}{{"max_msgs", &cfg.MaxMsgs}, {"max_msgs_per_subject", &cfg.MaxMsgsPerSubject}, {"max_bytes", &cfg.MaxBytes}} {
 		if err := orUnlimited(v.name, v.p, x); err != nil {
 			return err
 		}
@@ -132,14 +143,6 @@ func checkSizes(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		return err
 	}
 	cfg.MaxMsgSize, cfg.MaxConsumers = int32(size), int(cons)
-	if p := cfg.Placement; p != nil {
-		if p.Preferred != "" {
-			return cfgErr("preferred server not permitted in placement")
-		}
-		if p.Cluster == "" && len(p.Tags) == 0 {
-			cfg.Placement = nil
-		}
-	}
 	return nil
 }
 
@@ -189,9 +192,6 @@ func checkAges(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 }
 
 func checkFlags(cfg *jsapi.StreamConfig, _ *Context) *jsapi.Error {
-	if cfg.DenyPurge && cfg.AllowRollup {
-		return cfgErr("roll-ups require the purge permission")
-	}
 	if cfg.DiscardNewPerSubject {
 		if cfg.Discard != jsapi.DiscardNew {
 			return cfgErr("discard new per subject requires discard new policy to be set")
@@ -211,64 +211,63 @@ func checkMarkers(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		return cfgErr("subject delete marker TTL must not be negative")
 	case ttl < minMarkerTTL:
 		return cfgErr("subject delete marker TTL must be at least 1 second")
-	case cfg.Mirror != nil:
-		return cfgErr("subject delete markers forbidden on mirrors")
+	case x.Pedantic && !cfg.AllowMsgTTL:
+		return cfgErr("subject delete marker cannot be set if message TTLs are disabled")
 	}
-	if x.Pedantic {
-		switch {
-		case !cfg.AllowMsgTTL:
-			return cfgErr("subject delete marker cannot be set if message TTLs are disabled")
-		case !cfg.AllowRollup:
-			return cfgErr("subject delete marker cannot be set if roll-ups are disabled")
-		case cfg.DenyPurge:
-			return cfgErr("roll-ups require the purge permission")
-		}
+	cfg.AllowMsgTTL = true
+	return needRollups(cfg, x, "subject delete marker")
+}
+
+// needRollups turns on roll-ups for what works with them.
+func needRollups(cfg *jsapi.StreamConfig, x *Context, what string) *jsapi.Error {
+	if x.Pedantic && !cfg.AllowRollup {
+		return cfgErr("%s cannot be set if roll-ups are disabled", what)
 	}
-	cfg.AllowMsgTTL, cfg.AllowRollup, cfg.DenyPurge = true, true, false
+	cfg.AllowRollup, cfg.DenyPurge = true, false
 	return nil
 }
 
-func checkFeatures(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
-	if cfg.AllowMsgCounter {
-		switch {
-		case cfg.Discard == jsapi.DiscardNew:
-			return cfgErr("counter stream cannot use discard new")
-		case cfg.AllowMsgTTL:
-			return cfgErr("counter stream cannot use message TTLs")
-		case cfg.Retention != jsapi.LimitsRetention:
-			return cfgErr("counter stream can only use limits retention")
-		case cfg.AllowMsgSchedules:
-			return cfgErr("counter stream cannot use message schedules")
-		}
+func checkCounterRules(cfg *jsapi.StreamConfig, _ *Context) *jsapi.Error {
+	if cfg.DenyPurge && cfg.AllowRollup {
+		return cfgErr("roll-ups require the purge permission")
 	}
-	if cfg.AllowMsgSchedules {
-		switch {
-		case cfg.Mirror != nil:
-			return jsapi.MirrorWithMsgSchedules.Err()
-		case len(cfg.Sources) > 0:
-			return jsapi.SourceWithMsgSchedules.Err()
-		case cfg.Discard == jsapi.DiscardNew:
-			return cfgErr("message scheduling cannot use discard new")
-		}
-		if x.Pedantic {
-			switch {
-			case !cfg.AllowRollup:
-				return cfgErr("message scheduling cannot be set if roll-ups are disabled")
-			case cfg.DenyPurge:
-				return cfgErr("roll-ups require the purge permission")
-			}
-		}
-		cfg.AllowRollup, cfg.DenyPurge = true, false
+	if !cfg.AllowMsgCounter {
+		return nil
 	}
-	if cfg.PersistMode == jsapi.PersistAsync {
-		switch {
-		case cfg.Storage != jsapi.FileStorage:
-			return cfgErr("async persist mode is only supported on file storage")
-		case cfg.Replicas > 1:
-			return cfgErr("async persist mode is not supported on replicated streams")
-		case cfg.AllowAtomic:
-			return cfgErr("async persist mode is not supported with atomic batch publish")
-		}
+	switch {
+	case cfg.Discard == jsapi.DiscardNew:
+		return cfgErr("counter stream cannot use discard new")
+	case cfg.AllowMsgTTL:
+		return cfgErr("counter stream cannot use message TTLs")
+	case cfg.AllowMsgSchedules:
+		return cfgErr("counter stream cannot use message schedules")
+	case cfg.Retention != jsapi.LimitsRetention:
+		return cfgErr("counter stream can only use limits retention")
+	}
+	return nil
+}
+
+func checkSchedules(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
+	switch {
+	case !cfg.AllowMsgSchedules:
+		return nil
+	case cfg.Discard == jsapi.DiscardNew:
+		return cfgErr("message scheduling cannot use discard new")
+	}
+	return needRollups(cfg, x, "message scheduling")
+}
+
+func checkPersist(cfg *jsapi.StreamConfig, _ *Context) *jsapi.Error {
+	if cfg.PersistMode != jsapi.PersistAsync {
+		return nil
+	}
+	switch {
+	case cfg.Storage != jsapi.FileStorage:
+		return cfgErr("async persist mode is only supported on file storage")
+	case cfg.Replicas > 1:
+		return cfgErr("async persist mode is not supported on replicated streams")
+	case cfg.AllowAtomic:
+		return cfgErr("async persist mode is not supported with atomic batch publish")
 	}
 	return nil
 }
@@ -281,48 +280,72 @@ func checkSubjects(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		if !subject.Valid(s) {
 			return cfgErr("invalid subject")
 		}
-		for _, o := range cfg.Subjects[:i] {
-			if subject.Collide(o, s) {
-				return cfgErr("subject %q overlaps with %q", o, s)
+		if err := checkReserved(cfg, s); err != nil {
+			return err
+		}
+		for _, o := range cfg.Subjects[i+1:] {
+			if subject.Collide(s, o) {
+				return cfgErr("subject %q overlaps with %q", s, o)
 			}
-		}
-		if cfg.NoAck {
-			if s == ">" && cfg.Replicas > 1 {
-				return cfgErr("capturing all subjects requires replicas of 1")
-			}
-			continue
-		}
-		if s == ">" {
-			return cfgErr("capturing all subjects requires no-ack to be true")
-		}
-		for _, r := range apiReserved {
-			if subject.Collide(s, r) && !subject.IsSubset(s, jsEvents) {
-				return cfgErr("subjects that overlap with jetstream api require no-ack to be true")
-			}
-		}
-		if subject.Collide(s, sysReserved) && !subject.IsSubset(s, sysAccountEvent) {
-			return cfgErr("subjects that overlap with system api require no-ack to be true")
 		}
 	}
 	return nil
 }
 
-func checkTransforms(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
-	if t := cfg.SubjectTransform; t != nil && t.Destination != "" {
-		if t.Source != "" && !subject.Valid(t.Source) {
-			return jsapi.StreamTransformInvalidSource.With("err", "invalid subject "+t.Source)
+// checkReserved refuses a subject that takes messages of the servers, unless the stream does not answer.
+func checkReserved(cfg *jsapi.StreamConfig, s string) *jsapi.Error {
+	if cfg.NoAck {
+		if s == ">" && cfg.Replicas != 1 {
+			return cfgErr("capturing all subjects requires replicas of 1")
 		}
-		if err := subject.ValidDest(t.Destination); err != nil {
-			return jsapi.StreamTransformInvalidDestination.Wrap(err)
-		}
-		if _, err := subject.NewTransform(t.Source, t.Destination); err != nil {
-			return jsapi.StreamTransformInvalidDestination.Wrap(err)
-		}
-	}
-	r := cfg.Republish
-	if r == nil {
 		return nil
 	}
+	if s == ">" {
+		return cfgErr("capturing all subjects requires no-ack to be true")
+	}
+	for _, r := range apiReserved {
+		if subject.Collide(s, r) && !subject.IsSubset(s, jsEvents) {
+			return cfgErr("subjects that overlap with jetstream api require no-ack to be true")
+		}
+	}
+	if subject.Collide(s, sysReserved) && !subject.IsSubset(s, sysAccountEvent) {
+		return cfgErr("subjects that overlap with system api require no-ack to be true")
+	}
+	return nil
+}
+
+// checkMapping validates a transform; without destination there is none.
+func checkMapping(source, dest string) error {
+	if dest == "" {
+		return nil
+	}
+	if err := subject.ValidDest(dest); err != nil {
+		return err
+	}
+	_, err := subject.NewTransform(source, dest)
+	return err
+}
+
+func checkTransform(cfg *jsapi.StreamConfig, _ *Context) *jsapi.Error {
+	t := cfg.SubjectTransform
+	if t == nil {
+		return nil
+	}
+	if t.Source != "" && !subject.Valid(t.Source) {
+		return jsapi.StreamTransformInvalidSource.With("err", "invalid subject "+t.Source)
+	}
+	if err := checkMapping(t.Source, t.Destination); err != nil {
+		return jsapi.StreamTransformInvalidDestination.Wrap(err)
+	}
+	return nil
+}
+
+func checkRepublish(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
+	if cfg.Republish == nil {
+		return nil
+	}
+	r := *cfg.Republish // the caller's may be in use
+	cfg.Republish = &r
 	if r.Source == "" {
 		if x.Pedantic {
 			return pedantic("republish source can not be empty")
@@ -331,19 +354,32 @@ func checkTransforms(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 	}
 	t := cfg.SubjectTransform
 	if r.Source == ">" && r.Destination == ">" && t != nil && len(cfg.Subjects) == 1 && t.Source == cfg.Subjects[0] {
+		if x.Pedantic {
+			return pedantic("implicit republish based on subject transform")
+		}
 		r.Source, r.Destination = t.Destination, t.Destination
+	}
+	for _, s := range cfg.Subjects {
+		if cycle := subject.Collide(r.Destination, s); cycle || r.Destination == "" && (s == "*" || s == ">") {
+			return cfgErr("stream configuration for republish destination forms a cycle")
+		}
 	}
 	if r.Destination == "" {
 		return nil
 	}
-	plain := subject.Placeholders(r.Destination)
-	for _, s := range cfg.Subjects {
-		if subject.Valid(plain) && subject.Collide(s, plain) {
-			return cfgErr("stream configuration for republish destination forms a cycle")
-		}
-	}
 	if _, err := subject.NewTransform(r.Source, r.Destination); err != nil {
 		return cfgErr("stream configuration for republish with transform from '%s' to '%s' not valid", r.Source, r.Destination)
+	}
+	return nil
+}
+
+func checkPlacement(cfg *jsapi.StreamConfig, _ *Context) *jsapi.Error {
+	switch p := cfg.Placement; {
+	case p == nil:
+	case p.Preferred != "":
+		return cfgErr("preferred server not permitted in placement")
+	case p.Cluster == "" && len(p.Tags) == 0:
+		cfg.Placement = nil
 	}
 	return nil
 }

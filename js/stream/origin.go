@@ -15,6 +15,8 @@ func checkMirror(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		return nil
 	}
 	switch {
+	case cfg.FirstSeq > 0:
+		return jsapi.MirrorWithFirstSeq.Err()
 	case len(cfg.Subjects) > 0:
 		return jsapi.MirrorWithSubjects.Err()
 	case len(cfg.Sources) > 0:
@@ -25,118 +27,84 @@ func checkMirror(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		return jsapi.MirrorWithAtomicPublish.Err()
 	case cfg.AllowBatched:
 		return jsapi.MirrorWithBatchPublish.Err()
-	case cfg.FirstSeq > 0:
-		return jsapi.MirrorWithFirstSeq.Err()
-	case !jsapi.ValidName(m.Name):
-		return jsapi.MirrorInvalidStreamName.Err()
+	case cfg.AllowMsgSchedules:
+		return jsapi.MirrorWithMsgSchedules.Err()
+	case !validConsumer(m):
+		return jsapi.MirrorDurableConsumerCfgInvalid.Err()
+	case m.FilterSubject != "" && len(m.SubjectTransforms) > 0:
+		return jsapi.MirrorMultipleFiltersNotAllowed.Err()
+	case cfg.SubjectDeleteMarkerTTL > 0:
+		return cfgErr("subject delete markers forbidden on mirrors")
 	}
-	if err := checkOrigin(cfg, m, &mirrorErrors, x); err != nil {
-		return err
+	for i, t := range m.SubjectTransforms {
+		if err := checkOriginTransform(t, jsapi.MirrorInvalidSubjectFilter, jsapi.MirrorInvalidTransformDestination); err != nil {
+			return err
+		}
+		for k, o := range m.SubjectTransforms {
+			if k != i && subject.Collide(t.Source, o.Source) {
+				return jsapi.MirrorOverlappingSubjectFilters.Err()
+			}
+		}
 	}
 	if m.External != nil {
 		return nil
 	}
-	if o := x.stream(m.Name); o != nil && m.Name != cfg.Name {
-		if cfg.MaxMsgSize > 0 && o.MaxMsgSize > cfg.MaxMsgSize {
-			return jsapi.MirrorMaxMessageSizeTooBig.Err()
-		}
-		if cfg.MirrorDirect != o.AllowDirect {
-			if x.Pedantic {
-				if o.AllowDirect {
-					return pedantic("origin stream has direct get set, mirror has it disabled")
-				}
-				return pedantic("origin stream has direct get disabled, mirror has it set")
-			}
-			cfg.MirrorDirect = o.AllowDirect
-		}
+	if !jsapi.ValidName(m.Name) {
+		return jsapi.MirrorInvalidStreamName.Err()
 	}
+	o := x.stream(m.Name)
+	if o == nil {
+		return nil
+	}
+	if cfg.MaxMsgSize > 0 && o.MaxMsgSize > cfg.MaxMsgSize {
+		return jsapi.MirrorMaxMessageSizeTooBig.Err()
+	}
+	if x.Pedantic && cfg.MirrorDirect != o.AllowDirect {
+		return pedantic("origin stream has direct get set, mirror has it disabled")
+	}
+	cfg.MirrorDirect = o.AllowDirect
 	return nil
 }
 
-// originErrors are the errors that differ between mirrors and sources.
-type originErrors struct {
-	what                                           string
-	filters, overlap, badFilter, badDest, consumer jsapi.ErrCode
+// validConsumer reports that the consumer that a mirror or source uses, if one is named, can be used.
+func validConsumer(s *jsapi.StreamSource) bool {
+	c := s.Consumer
+	return c == nil || jsapi.ValidName(c.Name) && subject.ValidLiteral(c.DeliverSubject) && s.OptStartSeq == 0 &&
+		s.OptStartTime == nil && s.FilterSubject == ""
 }
 
-var (
-	mirrorErrors = originErrors{"mirror", jsapi.MirrorMultipleFiltersNotAllowed, jsapi.MirrorOverlappingSubjectFilters,
-		jsapi.MirrorInvalidSubjectFilter, jsapi.MirrorInvalidTransformDestination, jsapi.MirrorDurableConsumerCfgInvalid}
-	sourceErrors = originErrors{"source:", jsapi.SourceMultipleFiltersNotAllowed, jsapi.SourceOverlappingSubjectFilters,
-		jsapi.SourceInvalidSubjectFilter, jsapi.SourceInvalidTransformDestination, jsapi.SourceDurableConsumerCfgInvalid}
-)
-
-// checkOrigin validates what mirrors and sources have in common.
-func checkOrigin(cfg *jsapi.StreamConfig, s *jsapi.StreamSource, e *originErrors, x *Context) *jsapi.Error {
-	if s.FilterSubject != "" && len(s.SubjectTransforms) > 0 {
-		return e.filters.Err()
+func checkOriginTransform(t jsapi.SubjectTransform, badFilter, badDest jsapi.ErrCode) *jsapi.Error {
+	if t.Source != "" && !subject.Valid(t.Source) {
+		return badFilter.With("err", "invalid subject "+t.Source)
 	}
-	if s.FilterSubject != "" && !subject.Valid(s.FilterSubject) {
-		return jsapi.StreamCreate.With("err", fmt.Sprintf("subject filter '%s' for the %s invalid subject", s.FilterSubject, e.what))
-	}
-	for i, t := range s.SubjectTransforms {
-		if t.Source != "" && !subject.Valid(t.Source) {
-			return e.badFilter.With("err", "invalid subject "+t.Source)
-		}
-		if t.Destination != "" {
-			if _, err := subject.NewTransform(t.Source, t.Destination); err != nil {
-				return e.badDest.Wrap(err)
-			}
-		}
-		for _, o := range s.SubjectTransforms[:i] {
-			if subject.Collide(orAll(t.Source), orAll(o.Source)) {
-				return e.overlap.Err()
-			}
-		}
-	}
-	if c := s.Consumer; c != nil {
-		if c.Name == "" || !jsapi.ValidName(c.Name) || !subject.ValidLiteral(c.DeliverSubject) ||
-			s.OptStartSeq > 0 || s.OptStartTime != nil || s.FilterSubject != "" || len(s.SubjectTransforms) > 0 {
-			return e.consumer.Err()
-		}
-	}
-	if ext := s.External; ext != nil {
-		if ext.DeliverPrefix != "" {
-			if subject.HasWildcard(ext.DeliverPrefix) {
-				return jsapi.StreamInvalidExternalDeliverySubj.With("prefix", ext.DeliverPrefix)
-			}
-			for _, sub := range cfg.Subjects {
-				if subject.Valid(ext.DeliverPrefix) && subject.Collide(sub, ext.DeliverPrefix) {
-					return jsapi.StreamExternalDelPrefixOverlaps.With("prefix", ext.DeliverPrefix, "subject", sub)
-				}
-			}
-		}
-		if p := ext.APIPrefix; p != "" && subject.Valid(p) && subject.Collide(p+".>", jsapi.APIPrefix+">") {
-			return jsapi.StreamExternalApiOverlap.With("prefix", p, "subject", strings.TrimSuffix(jsapi.APIPrefix, "."))
-		}
+	if err := checkMapping(t.Source, t.Destination); err != nil {
+		return badDest.Wrap(err)
 	}
 	return nil
-}
-
-func orAll(s string) string {
-	if s == "" {
-		return ">"
-	}
-	return s
 }
 
 // checkSources validates the sources of cfg.
 func checkSources(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
-	seen := make(map[string]bool)
-	consumers := make(map[string]bool)
+	if len(cfg.Sources) > 0 && cfg.AllowMsgSchedules {
+		return jsapi.SourceWithMsgSchedules.Err()
+	}
+	seen, consumers := map[string]bool{}, map[string]bool{}
 	for _, s := range cfg.Sources {
-		if !jsapi.ValidName(s.Name) {
+		if s == nil || !jsapi.ValidName(s.Name) {
 			return jsapi.SourceInvalidStreamName.Err()
-		}
-		if err := checkOrigin(cfg, s, &sourceErrors, x); err != nil {
-			return err
 		}
 		if key := sourceKey(s); seen[key] {
 			return jsapi.SourceDuplicateDetected.Err()
 		} else {
 			seen[key] = true
 		}
+		if err := checkSourceFilters(s); err != nil {
+			return err
+		}
 		if c := s.Consumer; c != nil {
+			if !validConsumer(s) {
+				return jsapi.SourceDurableConsumerCfgInvalid.Err()
+			}
 			if key := s.Name + " " + c.Name + " " + externalKey(s); consumers[key] {
 				return jsapi.SourceDurableConsumerDuplicateDetected.Err()
 			} else {
@@ -151,6 +119,91 @@ func checkSources(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 		}
 	}
 	return nil
+}
+
+func checkSourceFilters(s *jsapi.StreamSource) *jsapi.Error {
+	if s.FilterSubject != "" && len(s.SubjectTransforms) > 0 {
+		return jsapi.SourceMultipleFiltersNotAllowed.Err()
+	}
+	for _, t := range s.SubjectTransforms {
+		if err := checkOriginTransform(t, jsapi.SourceInvalidSubjectFilter, jsapi.SourceInvalidTransformDestination); err != nil {
+			return err
+		}
+	}
+	for i, t := range s.SubjectTransforms {
+		for k, o := range s.SubjectTransforms {
+			if k != i && subject.IsSubset(t.Source, o.Source) {
+				return jsapi.SourceOverlappingSubjectFilters.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// checkPrefixes validates the subject prefixes of origins elsewhere. What they deliver to must not be taken for the
+// messages of an origin here.
+func checkPrefixes(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
+	var subjects []string
+	var external []*jsapi.ExternalStream
+	add := func(s *jsapi.StreamSource) {
+		if s.External != nil {
+			external = append(external, s.External)
+		} else if o := x.stream(s.Name); o != nil {
+			subjects = append(subjects, o.Subjects...)
+		}
+	}
+	if cfg.Mirror != nil {
+		add(cfg.Mirror)
+	}
+	for _, s := range cfg.Sources {
+		add(s)
+	}
+	for _, e := range external {
+		p := e.DeliverPrefix
+		if p == "" {
+			continue
+		}
+		if !subject.ValidLiteral(p) {
+			return jsapi.StreamInvalidExternalDeliverySubj.With("prefix", p)
+		}
+		for _, s := range subjects {
+			if subject.Collide(s, p+"."+s) {
+				return jsapi.StreamExternalDelPrefixOverlaps.With("prefix", p, "subject", s)
+			}
+		}
+	}
+	api := strings.TrimSuffix(jsapi.APIPrefix, ".")
+	for _, e := range external {
+		switch p := e.APIPrefix; {
+		case p == "":
+		case !subject.ValidLiteral(p):
+			return cfgErr("stream external api prefix %q must be a valid subject without wildcards", p)
+		case subject.Collide(p, api):
+			return jsapi.StreamExternalApiOverlap.With("prefix", p, "subject", api)
+		}
+	}
+	return nil
+}
+
+// checkOriginFilters validates the filters of mirror and sources, which is done last.
+func checkOriginFilters(cfg *jsapi.StreamConfig) *jsapi.Error {
+	bad := func(s *jsapi.StreamSource) bool { return s.FilterSubject != "" && !subject.Valid(s.FilterSubject) }
+	if m := cfg.Mirror; m != nil && bad(m) {
+		return jsapi.StreamCreate.With("err", fmt.Sprintf("subject filter '%s' for the mirror invalid subject", m.FilterSubject))
+	}
+	for _, s := range cfg.Sources {
+		if bad(s) {
+			return jsapi.StreamCreate.With("err", fmt.Sprintf("subject filter '%s' for the source: invalid subject", s.FilterSubject))
+		}
+	}
+	return nil
+}
+
+func orAll(s string) string {
+	if s == "" {
+		return ">"
+	}
+	return s
 }
 
 func externalKey(s *jsapi.StreamSource) string {

@@ -13,12 +13,20 @@ import (
 // CheckUpdate normalises next in place and validates it as a change of old. consumers are the configurations of the
 // stream's consumers, for consumer_limits.
 func CheckUpdate(old, next *jsapi.StreamConfig, consumers []*jsapi.ConsumerConfig, x *Context) *jsapi.Error {
+	// An update is judged twice: the second time with what the first one implied.
 	if err := check(next, x); err != nil {
 		return err
 	}
-	switch {
-	case next.Name != old.Name:
+	if err := check(next, x); err != nil {
+		return err
+	}
+	if next.Name != old.Name {
 		return cfgErr("stream configuration name must match original")
+	}
+	if err := checkReplicas(next, x); err != nil {
+		return err
+	}
+	switch {
 	case next.Storage != old.Storage:
 		return cfgErr("stream configuration update can not change storage type")
 	case next.Retention != old.Retention &&
@@ -32,16 +40,19 @@ func CheckUpdate(old, next *jsapi.StreamConfig, consumers []*jsapi.ConsumerConfi
 		return cfgErr("stream configuration update can not cancel deny purge")
 	case next.Mirror != nil && (old.Mirror == nil || !sameJSON(old.Mirror, next.Mirror)):
 		return jsapi.StreamMirrorNotUpdatable.Err()
-	case next.AllowMsgCounter != old.AllowMsgCounter:
-		return cfgErr("stream configuration update can not change message counter setting")
 	case old.AllowMsgTTL && !next.AllowMsgTTL:
 		return cfgErr("message TTL status can not be disabled")
+	case next.AllowMsgCounter != old.AllowMsgCounter:
+		return cfgErr("stream configuration update can not change message counter setting")
 	case old.AllowMsgSchedules && !next.AllowMsgSchedules:
 		return cfgErr("message schedules can not be disabled")
 	case next.PersistMode != old.PersistMode:
 		return cfgErr("stream configuration update can not change persist mode")
 	}
-	if next.Sealed && !old.Sealed {
+	if r := next.Republish; r != nil && r.Destination == "" {
+		r.Destination = ">"
+	}
+	if next.Sealed {
 		next.MaxAge = 0
 		next.Discard = jsapi.DiscardNew
 		next.DenyDelete, next.DenyPurge, next.AllowRollup = true, true, false

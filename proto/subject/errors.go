@@ -26,7 +26,12 @@ type MappingError struct {
 	Err   error
 }
 
-func (e *MappingError) Error() string { return e.Err.Error() + " in " + e.Token }
+func (e *MappingError) Error() string {
+	if e.Token == "" {
+		return e.Err.Error()
+	}
+	return e.Err.Error() + " in " + e.Token
+}
 
 // Unwrap returns the kind of mistake.
 func (e *MappingError) Unwrap() error { return e.Err }
