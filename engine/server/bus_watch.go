@@ -1,11 +1,9 @@
 package server
 
 import (
-	"slices"
 	"strings"
 	"sync"
 
-	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/interest"
 	"ramjet/proto/subject"
@@ -39,7 +37,7 @@ type watch struct {
 }
 
 // Watch tells the present interest in subject and every change of it: of the members of the queue group, if queue is set, else of
-// subscribers without one. JetStream's own subscriptions do not count. fn is called by any goroutine, must not block, and is not
+// subscribers without one; JetStream's own count, mirrors listen too. fn is called by any goroutine, must not block, and is not
 // called after cancel returned.
 func (h *busHub) Watch(name, subj, queue string, fn func(on bool)) (cancel func()) {
 	a := h.s.accounts.Lookup(name)
@@ -106,9 +104,6 @@ func (s *watchSet) remove(a *account.Account, w *watch) {
 
 // changed is called by the index after each insertion and removal, on the goroutine that did it.
 func (aw *accountWatches) changed(s *interest.Sub, _ bool) {
-	if s.Kind() == engine.JetStream {
-		return
-	}
 	subj := s.Subject()
 	t := firstToken(subj)
 	if t != "*" && t != ">" {
@@ -149,21 +144,16 @@ func (w *watch) look(x *interest.Index) {
 	x.Match([]byte(w.subject), &r)
 	on := false
 	if w.queue == "" {
-		on = others(r.Plain)
+		on = len(r.Plain) > 0
 	}
 	for i := range r.Queues {
-		on = on || r.Queues[i].Name == w.queue && others(r.Queues[i].Subs)
+		on = on || r.Queues[i].Name == w.queue
 	}
 	if w.told && on == w.on {
 		return
 	}
 	w.on, w.told = on, true
 	w.fn(on)
-}
-
-// others reports whether somebody but JetStream is among subs.
-func others(subs []*interest.Sub) bool {
-	return slices.ContainsFunc(subs, func(s *interest.Sub) bool { return s.Kind() != engine.JetStream })
 }
 
 func firstToken(s string) string {

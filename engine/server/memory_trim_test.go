@@ -21,8 +21,8 @@ func TestTrimmer(t *testing.T) {
 		{heapSample{cycles: 12, allocs: 951 * mb, live: 100 * mb}, trimCollect}, // calm
 		{heapSample{cycles: 12, allocs: 951 * mb, live: 50 * mb}, trimRelease},
 		{heapSample{cycles: 12, allocs: 952 * mb, live: 8 * mb}, trimNothing},
-		{heapSample{cycles: 12, allocs: 953 * mb, live: 8 * mb}, trimNothing},   // a little more every time
-		{heapSample{cycles: 12, allocs: 960 * mb, live: 800 * mb}, trimNothing}, // little beside what is live
+		{heapSample{cycles: 12, allocs: 953 * mb, live: 8 * mb}, trimNothing},    // a little more every time
+		{heapSample{cycles: 12, allocs: 960 * mb, live: 800 * mb}, trimNothing},  // little beside what is live
 		{heapSample{cycles: 12, allocs: 1151 * mb, live: 800 * mb}, trimNothing}, // much, but it goes on
 		{heapSample{cycles: 12, allocs: 1152 * mb, live: 800 * mb}, trimCollect},
 		{heapSample{cycles: 12, allocs: 1152 * mb, live: 800 * mb}, trimRelease},

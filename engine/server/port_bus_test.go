@@ -289,7 +289,6 @@ func TestBusWatch(t *testing.T) {
 	off := func(sub *nats.Subscription) func() (*nats.Subscription, error) {
 		return func() (*nats.Subscription, error) { return sub, sub.Unsubscribe() }
 	}
-	listenBox(t, b, "push.me", "", &box{})
 	step("nothing", "[false] [false]", on("push.other", ""))
 	a := step("plain", "[false true] [false]", on("push.me", ""))
 	w := step("wildcard", "[false true] [false]", on("*.me", ""))
@@ -298,9 +297,12 @@ func TestBusWatch(t *testing.T) {
 	step("other group", "[false true false] [false]", on("push.me", "h"))
 	g := step("group", "[false true false] [false true]", on("push.>", "g"))
 	step("group gone", "[false true false] [false true false]", off(g))
+	leave := listenBox(t, b, "push.me", "", &box{})
+	step("JetStream itself", "[false true false true] [false true false]", on("push.other", ""))
+	leave()
 	cancel()
-	step("canceled", "[false true false] [false true false true]", on("push.me", "g"))
-	step("canceled", "[false true false] [false true false true]", on("push.me", ""))
+	step("canceled", "[false true false true false] [false true false true]", on("push.me", "g"))
+	step("canceled", "[false true false true false] [false true false true]", on("push.me", ""))
 	stop()
 	if n := len(s.buses.watches.accounts); n != 0 {
 		t.Errorf("%d accounts are watched", n)

@@ -57,8 +57,8 @@ func (c *Consumer) checkIdle(now int64) {
 		if c.wait.n > 0 {
 			last = now
 		}
+		last = max(last, c.longestWait(now)) // whoever works on a message may still come back
 	}
-	last = max(last, c.longestWait(now))
 	if at := last + t + c.slack(); at > now {
 		c.idle = at
 		return

@@ -45,8 +45,7 @@ type Bus interface {
 
 	// Subscribe makes in a subscriber of the account; queue "" for none. Any goroutine, like Watch.
 	Subscribe(account, subject, queue string, in Inbox) (cancel func(), err error)
-	// Watch tells the present interest in subject (in its queue group, if queue is set) and every change of it, JetStream's own
-	// subscriptions not counted. fn is called by any goroutine, in order, and must not block; not after cancel returned.
+	// Watch tells the present interest in subject (in its queue group, if queue is set) and every change of it. fn is called by any goroutine, in order, and must not block; not after cancel returned.
 	Watch(account, subject, queue string, fn func(on bool)) (cancel func())
 }
 
