@@ -197,7 +197,7 @@ func BenchmarkEncode(b *testing.B) {
 	if err := e.Start(&jsapi.StreamState{FirstSeq: 1, LastSeq: 1 << 60}, 0, 1); err != nil {
 		b.Fatal(err)
 	}
-	buf := make([]byte, DefaultChunk)
+	buf := make([]byte, 128<<10)
 	b.SetBytes(int64(len(rec.Payload)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -220,8 +220,8 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		d := NewDecoder(h, Options{})
-		for rest := in; len(rest) > 0; rest = rest[min(DefaultChunk, len(rest)):] {
-			if err := d.Feed(rest[:min(DefaultChunk, len(rest))]); err != nil {
+		for rest := in; len(rest) > 0; rest = rest[min(128<<10, len(rest)):] {
+			if err := d.Feed(rest[:min(128<<10, len(rest))]); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -1,27 +1,19 @@
 package backup
 
 import (
-	"cmp"
 	"errors"
 	"strconv"
 	"time"
 
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
-	"ramjet/proto/subject"
 )
 
-// Bounds and defaults of the transfer of a backup (reference/jetstream/api.md, section 6); sizes in bytes.
+// What is waited for, in nanoseconds.
 const (
-	DefaultChunk  = 128 << 10
-	DefaultWindow = 8 << 20
-	minChunk      = 1 << 10
-	maxChunk      = 1 << 20
-	maxWindow     = 32 << 20
-
-	interestWait = int64(2 * time.Second) // for interest in the deliver subject
-	ackWait      = int64(5 * time.Second) // for an ack when the window is full
-	chunkWait    = int64(5 * time.Second) // for the next chunk of a restore
+	interestWait = int64(2 * time.Second) // interest in the deliver subject
+	ackWait      = int64(5 * time.Second) // an ack, when the window is full
+	chunkWait    = int64(5 * time.Second) // the next chunk of a restore
 )
 
 // Errors of a transfer; the texts are those of the advisory.
@@ -36,14 +28,6 @@ type Msg struct {
 	Reply   string
 	Header  []byte // nil if none
 	Payload []byte // valid until the next call on the session
-}
-
-// CheckSnapshotRequest validates the request of a backup.
-func CheckSnapshotRequest(r *jsapi.SnapshotRequest) *jsapi.Error {
-	if !subject.ValidLiteral(r.DeliverSubject) {
-		return jsapi.SnapshotDeliverSubjectInvalid.Err()
-	}
-	return nil
 }
 
 // SnapshotSession sends a backup in chunks. doc.go says how it is driven. One owner.
@@ -62,11 +46,11 @@ type SnapshotSession struct {
 	since   int64 // of what is waited for: interest or an ack
 }
 
-// NewSnapshotSession returns the session that answers r, which was checked, for a stream. id makes the subject of acks
-// unique: one token. The caller fills enc.
+// NewSnapshotSession returns the session that answers r for a stream. The request was validated and its sizes are set;
+// jsck and no_consumers are the caller's. id makes the subject of acks unique: one token. The caller fills enc.
 func NewSnapshotSession(r *jsapi.SnapshotRequest, stream, id string, enc *Encoder, now int64) *SnapshotSession {
-	chunk := min(max(cmp.Or(r.ChunkSize, DefaultChunk), minChunk), maxChunk)
-	window := max(min(max(cmp.Or(r.WindowSize, DefaultWindow), minChunk), maxWindow), chunk) / chunk
+	chunk := max(r.ChunkSize, 1)
+	window := max(r.WindowSize/chunk, 1)
 	return &SnapshotSession{enc: enc, deliver: r.DeliverSubject, acks: jsapi.SnapAckPrefix + stream + "." + id,
 		chunk: make([]byte, chunk), window: window, slots: window, since: now}
 }
@@ -198,7 +182,7 @@ type RestorePhase uint8
 // The phases.
 const (
 	Receiving RestorePhase = iota // the next chunk
-	Received                      // Finish: everything was read
+	Received                      // Finish: everything was read and handed on
 	Over                          // nothing; Err tells how it ended
 )
 
@@ -212,7 +196,7 @@ var (
 type RestoreSession struct {
 	dec     *Decoder
 	subject string
-	final   string // reply of the message that ended the transfer
+	reply   string // of the chunk that ended the transfer
 	phase   RestorePhase
 	err     error
 	bytes   int64
@@ -228,13 +212,13 @@ func NewRestoreSession(stream, id string, dec *Decoder, now int64) *RestoreSessi
 // Subject is what to subscribe to and what the client is told.
 func (s *RestoreSession) Subject() string { return s.subject }
 
-// Bytes is how many bytes arrived, for the advisory.
+// Bytes is how many bytes arrived.
 func (s *RestoreSession) Bytes() int64 { return s.bytes }
 
 // Chunk takes a message on Subject and calls the decoder's handler with what is in it, which may take its time: the
-// client waits. It returns the reply to send, if there is one. An empty payload ends the transfer: if the phase is
-// Received afterwards, the stream is to be activated and Finish to be called.
-func (s *RestoreSession) Chunk(reply string, payload []byte, now int64) (Msg, bool) {
+// client waits. It returns the acknowledgement to send, if there is one. An empty payload ends the transfer: if the
+// phase is Received afterwards, the stream is to be activated and Finish to be called.
+func (s *RestoreSession) Chunk(reply string, payload []byte, now int64) (ack Msg, ok bool) {
 	switch {
 	case s.phase != Receiving:
 		return Msg{}, false
@@ -244,33 +228,29 @@ func (s *RestoreSession) Chunk(reply string, payload []byte, now int64) (Msg, bo
 	}
 	s.since = now
 	s.bytes += int64(len(payload))
+	err := error(nil)
 	if len(payload) > 0 {
-		if err := s.dec.Feed(payload); err != nil {
-			return s.refuse(reply, err), true
+		if err = s.dec.Feed(payload); err == nil {
+			return Msg{Subject: reply}, true
 		}
-		return Msg{Subject: reply}, true
+	} else if err = s.dec.Close(); err == nil {
+		s.phase = Received
 	}
-	if err := s.dec.Close(); err != nil {
-		return s.refuse(reply, err), true
+	s.reply = reply
+	if err != nil {
+		s.over(err)
 	}
-	s.phase, s.final = Received, reply
 	return Msg{}, false
 }
 
-// Touch tells that the reply of a chunk was sent: the client has its time from then on.
+// Touch tells that the acknowledgement of a chunk was sent: the client has its time from then on.
 func (s *RestoreSession) Touch(now int64) { s.since = now }
 
-// Finish returns the last reply: the stream as it is now, or why it could not be activated (an *jsapi.Error keeps its
-// code).
-func (s *RestoreSession) Finish(info *jsapi.StreamInfo, err error) (Msg, bool) {
-	if s.phase != Received {
-		return Msg{}, false
+// Finish tells whether the stream could be activated after everything was received.
+func (s *RestoreSession) Finish(err error) {
+	if s.phase == Received {
+		s.over(err)
 	}
-	if err != nil {
-		return s.refuse(s.final, err), true
-	}
-	s.over(nil)
-	return Msg{Subject: s.final, Payload: jsapi.AppendResponse(nil, jsapi.StreamCreateAPI.ResponseType(), nil, &jsapi.StreamResponse{StreamInfo: info})}, true
 }
 
 // Deadline returns when Tick has to be called, in unix nanoseconds; 0 = never.
@@ -281,7 +261,7 @@ func (s *RestoreSession) Deadline() int64 {
 	return s.since + chunkWait
 }
 
-// Tick ends a transfer whose client is silent. Nothing is sent.
+// Tick ends a transfer whose client is silent.
 func (s *RestoreSession) Tick(now int64) {
 	if s.phase == Receiving && now-s.since >= chunkWait {
 		s.over(ErrStalled)
@@ -291,16 +271,18 @@ func (s *RestoreSession) Tick(now int64) {
 // Phase says what is waited for.
 func (s *RestoreSession) Phase() RestorePhase { return s.phase }
 
-// FinalReply is the reply subject of the message that ended the transfer, once the phase is Received.
-func (s *RestoreSession) FinalReply() string { return s.final }
+// Reply is where the answer of the API has to go when the restore is over; "" if there is nobody to answer.
+func (s *RestoreSession) Reply() string { return s.reply }
 
 // Err returns why the restore failed: what was created is to be removed. nil if it did not, or is not over.
 func (s *RestoreSession) Err() error { return s.err }
 
-func (s *RestoreSession) over(err error) { s.phase, s.err = Over, err }
-
-func (s *RestoreSession) refuse(reply string, err error) Msg {
-	s.over(err)
-	e := jsapi.StreamRestore.Wrap(err)
-	return Msg{Subject: reply, Payload: jsapi.AppendResponse(nil, jsapi.StreamCreateAPI.ResponseType(), e, nil)}
+// APIError returns Err as the API shows it: an *jsapi.Error of the handler or of Finish keeps its code.
+func (s *RestoreSession) APIError() *jsapi.Error {
+	if s.err == nil {
+		return nil
+	}
+	return jsapi.StreamRestore.Wrap(s.err)
 }
+
+func (s *RestoreSession) over(err error) { s.phase, s.err = Over, err }

@@ -114,27 +114,11 @@ func TestSnapshotIsChunkedWithinTheWindow(t *testing.T) {
 
 func TestSmallSnapshot(t *testing.T) {
 	x := newSource(t, newSample(rng.New(1), 3, 10))
-	s := session(x, 0, 0)
+	s := session(x, 128<<10, 8<<20)
 	s.Interest(true, 0)
 	out := x.pump(t, s, 0)
 	if len(out) != 2 || out[0].Reply != "" || len(out[0].Payload) == 0 || out[1].Header != nil || len(out[1].Payload) > 0 || !s.Done() {
 		t.Fatalf("%+v", out)
-	}
-}
-
-func TestSnapshotLimits(t *testing.T) {
-	for _, c := range [][4]int{
-		{0, 0, 128 << 10, 64}, {-5, -5, 1 << 10, 1}, {1, 1 << 30, 1 << 10, 32 << 10}, {1 << 30, 1, 1 << 20, 1}, {1 << 20, 5 << 20, 1 << 20, 5},
-	} {
-		s := NewSnapshotSession(&jsapi.SnapshotRequest{ChunkSize: c[0], WindowSize: c[1]}, "S", "I", new(Encoder), 0)
-		if len(s.chunk) != c[2] || s.window != c[3] {
-			t.Errorf("%v: %d %d", c, len(s.chunk), s.window)
-		}
-	}
-	for subj, ok := range map[string]bool{"a.b": true, "": false, "a.*": false, "a..b": false, ">": false} {
-		if err := CheckSnapshotRequest(&jsapi.SnapshotRequest{DeliverSubject: subj}); (err == nil) != ok || err != nil && err.ErrCode != 10015 {
-			t.Errorf("%q: %v", subj, err)
-		}
 	}
 }
 
@@ -212,23 +196,18 @@ func TestRestore(t *testing.T) {
 			s.Tick(now + 5*second - 1)
 			b = b[n:]
 		}
-		if _, ok := s.Finish(nil, nil); ok {
+		s.Finish(nil)
+		if s.Phase() != Receiving {
 			t.Fatal("finished before the end")
 		}
 		m, ok := s.Chunk("last", nil, now)
-		if ok || s.Phase() != Received || s.Deadline() != 0 || s.Bytes() != size {
+		if ok || s.Phase() != Received || s.Deadline() != 0 || s.Bytes() != size || s.Reply() != "last" {
 			t.Fatalf("%s: %+v %v", name, m, s.Phase())
 		}
 		s.Tick(now + 100*second)
-		info := &jsapi.StreamInfo{}
-		info.Config.Name = "S"
-		m, ok = s.Finish(info, nil)
-		if !ok || m.Subject != "last" || !strings.HasPrefix(string(m.Payload), `{"type":"io.nats.jetstream.api.v1.stream_create_response","config":{"name":"S",`) ||
-			strings.Contains(string(m.Payload), "did_create") || s.Phase() != Over || s.Err() != nil {
-			t.Fatalf("%s: %s", name, m.Payload)
-		}
-		if _, ok := s.Finish(info, nil); ok {
-			t.Fatal("finished twice")
+		s.Finish(nil)
+		if s.Phase() != Over || s.Err() != nil || s.APIError() != nil || s.Reply() != "last" {
+			t.Fatal(name, s.Phase(), s.Err())
 		}
 		if _, ok := s.Chunk("r", []byte("x"), now); ok {
 			t.Fatal("a chunk after the end")
@@ -243,29 +222,29 @@ func TestRestoreFails(t *testing.T) {
 	good := backups(t)["testdata/2.15_file"]
 	limit := jsapi.StorageResourcesExceeded.Err()
 	for name, c := range map[string]struct {
-		run  func(s *RestoreSession) (Msg, bool)
-		fail error // of the handler
-		want string
-		err  error
+		run   func(s *RestoreSession)
+		fail  error // of the handler
+		reply string
+		err   error
+		text  string // of the API
+		code  jsapi.ErrCode
 	}{
-		"garbage":  {func(s *RestoreSession) (Msg, bool) { return s.Chunk("r", []byte("garbage"), 1) }, nil, `"err_code":10062,"description":"restore failed: backup is not a stream of S2 chunks`, ErrFrame},
-		"nothing":  {func(s *RestoreSession) (Msg, bool) { return s.Chunk("r", nil, 1) }, nil, "restore failed: backup was truncated", errTruncated},
-		"handler":  {func(s *RestoreSession) (Msg, bool) { return s.Chunk("r", good, 1) }, limit, `"err_code":10047`, limit},
-		"no reply": {func(s *RestoreSession) (Msg, bool) { return s.Chunk("", good, 1) }, nil, "", ErrNoReply},
-		"silence":  {func(s *RestoreSession) (Msg, bool) { s.Tick(5 * second); return Msg{}, false }, nil, "", ErrStalled},
-		"not activated": {func(s *RestoreSession) (Msg, bool) {
-			s.Chunk("r", good, 1)
+		"garbage":  {func(s *RestoreSession) { s.Chunk("r", []byte("garbage"), 1) }, nil, "r", ErrFrame, "restore failed: backup is not a stream of S2 chunks", 10062},
+		"nothing":  {func(s *RestoreSession) { s.Chunk("r", nil, 1) }, nil, "r", errTruncated, "restore failed: backup was truncated", 10062},
+		"handler":  {func(s *RestoreSession) { s.Chunk("r", good, 1) }, limit, "r", limit, "insufficient storage", 10047},
+		"no reply": {func(s *RestoreSession) { s.Chunk("", good, 1) }, nil, "", ErrNoReply, "reply subject", 10062},
+		"silence":  {func(s *RestoreSession) { s.Tick(5 * second) }, nil, "", ErrStalled, "stalled", 10062},
+		"not activated": {func(s *RestoreSession) {
+			s.Chunk("q", good, 1)
 			s.Chunk("r", nil, 1)
-			return s.Finish(nil, errHandler)
-		}, nil, "restore failed: handler", errHandler},
+			s.Finish(errHandler)
+		}, nil, "r", errHandler, "restore failed: handler", 10062},
 	} {
 		s := NewRestoreSession("S", "ID", NewDecoder(&failing{err: c.fail}, Options{}), 0)
-		m, ok := c.run(s)
-		if ok != (c.want != "") || ok && m.Subject != "r" || !strings.Contains(string(m.Payload), c.want) || s.Phase() != Over || !errors.Is(s.Err(), c.err) {
-			t.Errorf("%s: %s %v", name, m.Payload, s.Err())
-		}
-		if ok && !strings.HasPrefix(string(m.Payload), `{"type":"io.nats.jetstream.api.v1.stream_create_response","error":{"code":`) {
-			t.Errorf("%s: %s", name, m.Payload)
+		c.run(s)
+		e := s.APIError()
+		if s.Phase() != Over || s.Reply() != c.reply || !errors.Is(s.Err(), c.err) || e == nil || e.ErrCode != c.code || !strings.Contains(e.Description, c.text) {
+			t.Errorf("%s: %q %v %v", name, s.Reply(), s.Err(), e)
 		}
 		if _, ok := s.Chunk("r", good, 2); ok || s.Deadline() != 0 {
 			t.Errorf("%s: goes on", name)
