@@ -78,9 +78,6 @@ func (h *Host) unix() int64 { return h.env.Clock.Now().UnixNano() }
 
 // Snapshot implements api.Stream.
 func (s *Stream) Snapshot(r *api.Request, req *jsapi.SnapshotRequest) (*jsapi.SnapshotResponse, func() error, *jsapi.Error) {
-	if err := backup.CheckSnapshotRequest(req); err != nil {
-		return nil, nil, err
-	}
 	var (
 		cfg       jsapi.StreamConfig
 		state     jsapi.StreamState
@@ -253,7 +250,7 @@ func (a *Account) Restore(r *api.Request, req *jsapi.RestoreRequest, done func(*
 	if s.store != nil {
 		s.sh.call(func() { s.sh.stores[s.store] = s })
 	}
-	dec := backup.NewDecoder(x, backup.Options{Name: x.cfg.Name, FirstSeq: x.cfg.FirstSeq, MaxMsgSize: int(x.cfg.MaxMsgSize), Now: h.unix()})
+	dec := backup.NewDecoder(x, backup.Options{Name: x.cfg.Name, FirstSeq: req.State.FirstSeq, MaxMsgSize: int(x.cfg.MaxMsgSize), Now: h.unix()})
 	ses := backup.NewRestoreSession(x.cfg.Name, h.token(), dec, h.unix())
 	q := newArrivals()
 	cancel, serr := h.apiBus.Subscribe(a.name, ses.Subject(), "", inboxFunc(func(m *Msg) {
@@ -275,19 +272,13 @@ func (a *Account) Restore(r *api.Request, req *jsapi.RestoreRequest, done func(*
 			ses.Tick(h.unix())
 		}
 		cancel()
-		end := &api.Restored{Bytes: ses.Bytes()}
-		switch {
-		case ses.Phase() == backup.Received:
-			end.Reply = ses.FinalReply()
-			if err := x.activate(); err != nil {
-				end.Err = jsapi.StreamRestore.Wrap(err)
-				s.discard()
-			} else {
-				end.Stream = s
-			}
-		default:
-			// Why it failed was the answer to the last chunk.
-			end.Err = jsapi.StreamRestore.Wrap(ses.Err())
+		if ses.Phase() == backup.Received {
+			ses.Finish(x.activate())
+		}
+		end := &api.Restored{Bytes: ses.Bytes(), Reply: ses.Reply(), Err: ses.APIError()}
+		if end.Err == nil {
+			end.Stream = s
+		} else {
 			s.discard()
 		}
 		done(end)
@@ -370,7 +361,12 @@ func (x *restore) activate() error {
 }
 
 // Stream implements backup.Handler: the configuration is that of the request.
-func (x *restore) Stream(*backup.Stream) error { return nil }
+func (x *restore) Stream(b *backup.Stream) error {
+	if b.Created != 0 {
+		x.s.created = time.Unix(0, b.Created).UTC() // nobody knows of s yet
+	}
+	return nil
+}
 
 // Consumer implements backup.Handler.
 func (x *restore) Consumer(c *backup.Consumer) error {
@@ -382,6 +378,9 @@ func (x *restore) Consumer(c *backup.Consumer) error {
 // Record implements backup.Handler.
 func (x *restore) Record(r *store.Rec) error {
 	x.recs.add(r)
+	if !x.cfg.AllowMsgTTL {
+		x.recs.list[len(x.recs.list)-1].TTL = 0
+	}
 	if x.size += len(r.Subject) + len(r.Header) + len(r.Payload); x.size < backupStep {
 		return nil
 	}
