@@ -445,3 +445,14 @@ func TestNoFastProducerStall(t *testing.T) {
 		t.Errorf("%d of 500 delivered to who reads nothing", s.OutMsgs)
 	}
 }
+
+// TestCorners: corner cases of the line protocol in which nats-server behaves otherwise (docs/differences.md).
+func TestCorners(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.dial().connect(`"pedantic":true`)
+	p.send("SUB > 1\r\nPUB a 0001\r\nx\r\n")
+	p.want("MSG a 1 1\r\nx\r\n")
+	p.send("PUB a\rb 1\r\ny\r\n")
+	p.want("-ERR 'Invalid Publish Subject'\r\nMSG a\rb 1 1\r\ny\r\n")
+	p.sync()
+}

@@ -42,7 +42,8 @@ func (c *Conn) onEOF() {
 
 // CloseAfterFlush closes once queued output was written (or the write deadline passed, 5 s without
 // one). Reading stops, further output is refused. The peer gets the time to read the last bytes: our
-// side is shut down first and the descriptor closed when the peer has closed too, or a second later.
+// side is shut down first, and the descriptor closed when the peer has closed too, after lingerTime, or
+// when it has sent another lingerBytes.
 func (c *Conn) CloseAfterFlush(r Reason) {
 	c.loop.assertOwner()
 	if c.state != stOpen {

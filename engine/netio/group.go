@@ -105,7 +105,7 @@ func NewGroup(cfg Config) (*Group, error) {
 // Loops returns the loops, index = LoopID. Any goroutine.
 func (g *Group) Loops() []*Loop { return g.loops }
 
-// Pool returns the bounded blocking pool (TLS handshakes, bcrypt, DNS, dialing). Any goroutine.
+// Pool returns the bounded blocking pool (bcrypt, signatures, DNS, dialing). Any goroutine.
 func (g *Group) Pool() *Pool { return g.pool }
 
 // Panics returns how many panics of handlers, stages and tasks were contained. Any goroutine.

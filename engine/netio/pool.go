@@ -10,8 +10,9 @@ const (
 	poolQueue      = 8192
 )
 
-// Pool is the bounded blocking pool: what may wait (handshakes, DNS, dialing, bcrypt) runs here and
-// posts its result to a loop.
+// Pool is the bounded blocking pool: what may wait or computes for long (DNS, dialing, bcrypt, signatures) runs here
+// and posts its result to a loop. TLS handshakes have their own bounds (tls_handshake.go): a slow peer must not hold a
+// worker.
 type Pool struct {
 	g       *Group
 	limit   int

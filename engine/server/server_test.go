@@ -194,3 +194,31 @@ func TestEmbeddedLameDuck(t *testing.T) {
 	<-closed
 	s.Wait()
 }
+
+// TestCacheStats: the figures of /subsz follow traffic, also a little of it.
+func TestCacheStats(t *testing.T) {
+	s, _ := testServer(t, &config.Options{})
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	before := source{s}.CacheStats()
+	if _, err := nc.SubscribeSync("a.*"); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		for _, subj := range []string{"a.1", "a.2"} {
+			if err := nc.Publish(subj, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	st := source{s}.CacheStats()
+	if st.Matches < before.Matches+20 || st.CacheHits < before.CacheHits+16 || st.CacheSize < before.CacheSize+2 || st.MaxFanout < 1 || st.AvgFanout <= 0 {
+		t.Errorf("%+v, before %+v", st, before)
+	}
+}

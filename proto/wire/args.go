@@ -10,15 +10,18 @@ type args struct {
 }
 
 // split cuts arg at runs of SP and TAB.
-func (a *args) split(arg []byte) {
+func (a *args) split(arg []byte) { a.splitAt(arg, ' ') }
+
+// splitAt cuts arg at runs of SP, TAB and also.
+func (a *args) splitAt(arg []byte, also byte) {
 	a.n = 0
 	for i := 0; i < len(arg) && a.n < maxArgs; {
-		if isBlank(arg[i]) {
+		if isBlank(arg[i]) || arg[i] == also {
 			i++
 			continue
 		}
 		start := i
-		for i < len(arg) && !isBlank(arg[i]) {
+		for i < len(arg) && !isBlank(arg[i]) && arg[i] != also {
 			i++
 		}
 		a.tok[a.n] = arg[start:i:i]

@@ -143,7 +143,7 @@ func oracle(data string, lim *Limits) (events []event, rest int) {
 		case "-ERR":
 			op.Kind, op.Arg = OpErr, []byte(arg)
 		case "SUB":
-			fields = strings.FieldsFunc(strings.TrimRight(arg, "\r"), func(r rune) bool { return r == ' ' || r == '\t' })
+			fields = strings.FieldsFunc(arg, func(r rune) bool { return r == ' ' || r == '\t' || r == '\r' })
 			if len(fields) < 2 || len(fields) > 3 {
 				return fail(errSubArgs)
 			}
@@ -152,7 +152,7 @@ func oracle(data string, lim *Limits) (events []event, rest int) {
 				op.Queue = []byte(fields[1])
 			}
 		case "UNSUB":
-			fields = strings.FieldsFunc(strings.TrimRight(arg, "\r"), func(r rune) bool { return r == ' ' || r == '\t' })
+			fields = strings.FieldsFunc(arg, func(r rune) bool { return r == ' ' || r == '\t' || r == '\r' })
 			if len(fields) < 1 || len(fields) > 2 {
 				return fail(errUnsubArgs)
 			}

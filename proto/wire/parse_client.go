@@ -141,10 +141,11 @@ func parseHpub(buf, arg []byte, next int, lim *Limits, op *Op) (n, need int, err
 	return n, 0, nil
 }
 
-// parseSub reads "<subject> [queue] <sid>".
+// parseSub reads "<subject> [queue] <sid>". Here and in UNSUB a CR is a blank like any other, though not in PUB: so
+// does nats-server.
 func parseSub(arg []byte, op *Op) *Error {
 	var a args
-	a.split(trimCR(arg))
+	a.splitAt(arg, '\r')
 	switch a.n {
 	case 2:
 		op.Queue = nil
@@ -161,7 +162,7 @@ func parseSub(arg []byte, op *Op) *Error {
 // parseUnsub reads "<sid> [max]". A max that is no number counts as none, like nats-server's.
 func parseUnsub(arg []byte, op *Op) *Error {
 	var a args
-	a.split(trimCR(arg))
+	a.splitAt(arg, '\r')
 	if a.n != 1 && a.n != 2 {
 		return errUnsubArgs
 	}
@@ -171,12 +172,4 @@ func parseUnsub(arg []byte, op *Op) *Error {
 		op.Max = int64(max(parseSize(a.tok[1]), 0))
 	}
 	return nil
-}
-
-// trimCR drops further CRs at the end: nats-server takes them for blanks here, though not in PUB.
-func trimCR(arg []byte) []byte {
-	for len(arg) > 0 && arg[len(arg)-1] == '\r' {
-		arg = arg[:len(arg)-1]
-	}
-	return arg
 }

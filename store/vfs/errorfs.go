@@ -39,7 +39,7 @@ type Call struct {
 
 // Hook sees each call before it happens. A non-nil error is returned instead of making the call, except
 // that a write writes its first Short bytes when short >= 0 (a short write). Any goroutine.
-type Hook func(c *Call) (err error, short int64)
+type Hook func(c *Call) (short int64, err error)
 
 // Intercept wraps fsys so that hook sees every call: the base of error injection, slow disks and traces.
 func Intercept(fsys FS, hook Hook) FS { return &hookFS{FS: fsys, hook: hook} }
@@ -50,7 +50,7 @@ type hookFS struct {
 }
 
 func (h *hookFS) check(c Call) error {
-	err, _ := h.hook(&c)
+	_, err := h.hook(&c)
 	if err != nil {
 		return &fs.PathError{Op: string(c.Op), Path: c.Path, Err: err}
 	}
@@ -148,7 +148,7 @@ func (f *hookFile) WriteV(bufs [][]byte, off int64) (int, error) {
 		size += int64(len(b))
 	}
 	c := Call{Op: OpWrite, Path: f.path, Off: off, Len: size}
-	err, short := f.fs.hook(&c)
+	short, err := f.fs.hook(&c)
 	if err == nil {
 		return f.File.WriteV(bufs, off)
 	}
@@ -257,7 +257,7 @@ func (f *Fault) Hits() int {
 }
 
 // Hook is the hook to Intercept with.
-func (f *Fault) Hook(c *Call) (error, int64) {
+func (f *Fault) Hook(c *Call) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range f.rules {
@@ -265,8 +265,8 @@ func (f *Fault) Hook(c *Call) (error, int64) {
 			continue
 		}
 		if r.hits++; r.hits > r.Skip {
-			return r.Err, r.Short
+			return r.Short, r.Err
 		}
 	}
-	return nil, 0
+	return 0, nil
 }

@@ -18,10 +18,10 @@ type Trace struct {
 func NewTrace(root string) *Trace { return &Trace{root: root} }
 
 // Hook is the hook to Intercept with.
-func (t *Trace) Hook(c *Call) (error, int64) {
+func (t *Trace) Hook(c *Call) (int64, error) {
 	switch c.Op {
 	case OpRead, OpList, OpStat, OpOpen, OpMap, OpClose:
-		return nil, 0
+		return 0, nil
 	}
 	line := fmt.Sprintf("%s %s", c.Op, t.rel(c.Path))
 	switch c.Op {
@@ -35,7 +35,7 @@ func (t *Trace) Hook(c *Call) (error, int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lines = append(t.lines, line)
-	return nil, 0
+	return 0, nil
 }
 
 func (t *Trace) rel(p string) string {

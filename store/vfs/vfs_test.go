@@ -328,11 +328,11 @@ func TestWriteAtomicCrash(t *testing.T) {
 		m.SetNameRule(rule)
 		must(t, WriteAtomic(m, "/s", []byte("old")))
 		var clones []*Mem
-		fsys := Intercept(m, func(*Call) (error, int64) {
+		fsys := Intercept(m, func(*Call) (int64, error) {
 			for range 10 {
 				clones = append(clones, m.CrashClone(Crash{Rand: r.IntN, Keep: 50, Torn: true}))
 			}
-			return nil, 0
+			return 0, nil
 		})
 		must(t, WriteAtomic(fsys, "/s", []byte("new")))
 		for _, c := range clones {
