@@ -96,7 +96,7 @@ func TestDiskFullUnnoticed(t *testing.T) {
 			gate := make(chan struct{})
 			w := newWorld(t)
 			var held atomic.Bool
-			w.fs = vfs.Intercept(w.mem, func(c *vfs.Call) (error, int64) {
+			w.fs = vfs.Intercept(w.mem, func(c *vfs.Call) (int64, error) {
 				if c.Op == vfs.OpAllocate && held.Load() {
 					<-gate
 				}
