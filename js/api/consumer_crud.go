@@ -238,8 +238,11 @@ func (n *creation) created(o Consumer) (any, *jsapi.Error) {
 	if n.identity != "" {
 		n.hdr = header.AppendAdd(nil, nil, jsapi.HdrStreamIdentity, []byte(n.identity))
 	}
-	if until := info.Config.PauseUntil; until != nil && n.router.node.Now().Before(*until) {
-		n.after = func() { n.advisePause(info.Name, *until) }
+	n.after = func() {
+		o.Begin()
+		if until := info.Config.PauseUntil; until != nil && n.router.node.Now().Before(*until) {
+			n.advisePause(info.Name, *until)
+		}
 	}
 	return &jsapi.ConsumerResponse{ConsumerInfo: info}, nil
 }

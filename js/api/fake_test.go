@@ -415,6 +415,8 @@ func (o *fakeConsumer) Pause(until time.Time) *jsapi.Error {
 	return nil
 }
 
+func (o *fakeConsumer) Begin() {}
+
 func (o *fakeConsumer) Unpin(group string) *jsapi.Error {
 	o.unpins = append(o.unpins, group)
 	return nil

@@ -115,6 +115,9 @@ type Consumer interface {
 	Name() string
 	Config() *jsapi.ConsumerConfig // immutable
 	Offline() string
+	// Begin starts to deliver to a push subscriber: the handler calls it when the answer to the creation is out, so that nobody gets
+	// messages of a consumer that it does not know yet.
+	Begin()
 	// Info returns the state as it is shown, without domain-wide additions; nil if the consumer is gone.
 	Info() *jsapi.ConsumerInfo
 	// Update puts a validated configuration in force. Under the account's lock, like Delete.

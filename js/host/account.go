@@ -171,6 +171,7 @@ func (a *Account) open() {
 		}
 		for _, c := range s.byName.list() {
 			c.subscribe()
+			c.begin()
 		}
 		s.startSources()
 	}

@@ -355,6 +355,7 @@ func (x *restore) activate() error {
 	}
 	for _, c := range made {
 		c.subscribe()
+		c.begin()
 	}
 	s.startSources()
 	return nil

@@ -114,7 +114,23 @@ func (c *Consumer) subscribe() {
 		}
 		c.subs[subj] = cancel
 	}
-	c.watch(cfg)
+}
+
+// Begin implements api.Consumer.
+func (c *Consumer) Begin() {
+	a := c.st.acct
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	if c.st.byName.get(c.name) == c {
+		c.begin()
+	}
+}
+
+// begin starts to follow the interest in the deliver subject. Under the account's lock.
+func (c *Consumer) begin() {
+	if c.unwatch == nil {
+		c.watch(c.conf.Load())
+	}
 }
 
 // watch follows the interest in the deliver subject.
@@ -163,6 +179,9 @@ func (c *Consumer) Info() (i *jsapi.ConsumerInfo) {
 			i = c.info()
 		}
 	})
+	if cfg := c.conf.Load(); i != nil && !cfg.Pull() && !i.PushBound {
+		i.PushBound = c.st.Bound(cfg.DeliverSubject, cfg.DeliverGroup) // it has not begun, or not heard yet
+	}
 	return i
 }
 
@@ -183,7 +202,7 @@ func (c *Consumer) Update(cfg *jsapi.ConsumerConfig) *jsapi.Error {
 	}) {
 		return jsapi.NotEnabled.Err()
 	}
-	if old.DeliverSubject != cfg.DeliverSubject || old.DeliverGroup != cfg.DeliverGroup {
+	if c.unwatch != nil && (old.DeliverSubject != cfg.DeliverSubject || old.DeliverGroup != cfg.DeliverGroup) {
 		c.watch(cfg)
 	}
 	return nil
