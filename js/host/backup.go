@@ -17,6 +17,7 @@ import (
 const (
 	backupStep  = 256 << 10 // bytes of records read from or given to a shard at a time
 	restoreSync = 8 << 20   // bytes of a restore before the writer has to catch up
+	removeStep  = 1000      // messages that a restore removes at a time
 )
 
 // inbound collects what arrives for a transfer, for one goroutine.
@@ -423,15 +424,34 @@ func (x *restore) flush() error {
 	}
 }
 
-// Deleted implements backup.Handler.
+// Deleted implements backup.Handler. A range may be wide: it is walked by its messages, some at a time.
 func (x *restore) Deleted(from, to uint64) error {
-	return x.do(func() error {
-		_, _, first, last := x.s.size()
-		for seq := max(from, first); seq <= min(to, last); seq++ {
-			x.s.log.Remove(seq, false)
+	for from <= to {
+		err := x.do(func() error {
+			for range removeStep {
+				var r store.Rec
+				switch x.s.log.NextNow(nil, from, &r) {
+				case store.None:
+					from = to + 1
+					return nil
+				case store.Hit:
+					if r.Seq > to {
+						from = to + 1
+						return nil
+					}
+					x.s.log.Remove(r.Seq, false)
+					from = r.Seq + 1
+				default:
+					return errDamaged
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // End implements backup.Handler.

@@ -194,3 +194,29 @@ func TestRestoreOfDamage(t *testing.T) {
 		t.Errorf("the second try: %v", end.Err)
 	}
 }
+
+// What a backup calls deleted may be a range that no loop could count.
+func TestRestoreWithWideGap(t *testing.T) {
+	const far = 1 << 60
+	for _, storage := range []jsapi.Storage{jsapi.FileStorage, jsapi.MemoryStorage} {
+		w := newWorld(t, vfs.NewMem())
+		s := w.create(jsapi.StreamConfig{Name: "S", Subjects: []string{"s"}, Storage: storage})
+		x := &restore{a: s.acct, cfg: s.Config(), s: s}
+		for _, seq := range []uint64{1, 5, 7, far - 1, far} {
+			if err := x.Record(&store.Rec{Seq: seq, Time: int64(seq), Subject: []byte("s")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, r := range [][2]uint64{{2, 6}, {8, far - 1}} {
+			if err := x.Deleted(r[0], r[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := x.End(7, far+9); err != nil {
+			t.Fatal(err)
+		}
+		if i := s.Info(nil, &jsapi.Page{}); i.State.Msgs != 2 || i.State.FirstSeq != 7 || i.State.LastSeq != far+9 {
+			t.Errorf("%v: %+v", storage, i.State)
+		}
+	}
+}
