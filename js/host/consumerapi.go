@@ -194,6 +194,10 @@ func (c *Consumer) Update(cfg *jsapi.ConsumerConfig) *jsapi.Error {
 	if !c.st.sh.call(func() {
 		if !c.gone {
 			c.eng.Update(c.st.sh.now, cfg)
+			if cfg.Sourcing {
+				// Its stream asks anew when it begins anew: what was not acknowledged comes again, counted from 1.
+				_, _ = c.eng.Reset(c.st.sh.now, 0) // to the ack floor: cannot fail
+			}
 			c.markReady()
 			if c.st.m.Config().Retention == jsapi.InterestRetention {
 				c.st.sweep()
