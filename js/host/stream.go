@@ -20,7 +20,7 @@ const (
 	entrySize   = 256 << 10 // a turn's batch is cut here
 	directStep  = 256       // messages of a direct get before others come
 	keepBatch   = 1 << 20   // larger ones are not used again
-	granularity = 250 * time.Millisecond
+	tickEvery   = 250 * time.Millisecond // at most: what expires one after the other is taken together
 
 	timerTick       = 0
 	timerCheckpoint = 1
@@ -77,6 +77,7 @@ type Stream struct {
 	gets      []*stream.DirectGet
 	reads     []func() bool // wait for the log; true: done
 	tickTimer wheel.Timer
+	ticked    int64 // when the front last had its tick
 	ckTimer   wheel.Timer
 	ckBusy    bool
 	ckAgain   bool
@@ -481,7 +482,7 @@ func (s *Stream) rearm() {
 		return
 	}
 	s.tickTimer.Owner, s.tickTimer.ID = s, timerTick
-	s.sh.wheel.Arm(&s.tickTimer, max(at, s.sh.now)+int64(granularity))
+	s.sh.wheel.Arm(&s.tickTimer, max(at, s.ticked+int64(tickEvery)))
 }
 
 func (s *Stream) fire(id uint8) {
@@ -500,6 +501,7 @@ func (s *Stream) fire(id uint8) {
 		return
 	}
 	if s.broken == nil && s.failing == nil {
+		s.ticked = s.sh.now
 		s.f.Tick(s.sh.now, s.batch, &s.out)
 		s.flush()
 		s.markDirty()
