@@ -93,6 +93,7 @@ func Open(env Env, o Options) (*Host, error) {
 	for _, sh := range h.shards {
 		go sh.Run()
 	}
+	h.startScrub()
 	h.recovery.Took = env.Clock.Now().Sub(started)
 	return h, nil
 }

@@ -82,14 +82,14 @@ type port struct {
 	kind itemKind
 }
 
-// Deliver implements Inbox. Steps: copy once, count the bytes, push; a full inbox refuses requests with 10167 and drops the rest,
-// which is counted.
+// Deliver implements Inbox. Steps: copy once, count the bytes, push. Busy pauses the publisher: too much waits here or, because the
+// disk is slow, in the journal. A full inbox refuses requests with 10167 and drops the rest, which is counted.
 func (p *port) Deliver(m *Msg) Verdict {
 	pk := newPacket(m)
 	n := pk.size()
 	waiting := p.sh.bytes.Add(n)
 	if waiting <= p.sh.h.o.InboxBytes && p.sh.in.Push(item{kind: p.kind, st: p.st, c: p.c, p: pk}) == queue.Pushed {
-		if waiting > p.sh.h.o.InboxBytes/2 {
+		if waiting > p.sh.h.o.InboxBytes/2 || p.sh.h.journal.Full() {
 			return Busy
 		}
 		return Taken

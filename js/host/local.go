@@ -89,7 +89,9 @@ func (s *Shard) decided(policy uint8, err error) {
 // apiError returns what a publisher is told when the journal refuses.
 func apiError(err error) *jsapi.Error {
 	switch {
-	case errors.Is(err, journal.ErrNoSpace), errors.Is(err, journal.ErrFull), errors.Is(err, journal.ErrClosed):
+	case errors.Is(err, journal.ErrFull):
+		return jsapi.StreamTooManyRequests.Err()
+	case errors.Is(err, journal.ErrNoSpace), errors.Is(err, journal.ErrClosed):
 		return jsapi.InsufficientResources.Err()
 	}
 	return jsapi.StreamStoreFailed.With("err", err.Error())

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	entrySize   = 256 << 10 // a turn's batch is cut here
-	directStep  = 256       // messages of a direct get before others come
-	keepBatch   = 1 << 20   // larger ones are not used again
-	tickEvery   = 250 * time.Millisecond // at most: what expires one after the other is taken together
+	entrySize  = 256 << 10              // a turn's batch is cut here
+	directStep = 256                    // messages of a direct get before others come
+	keepBatch  = 1 << 20                // larger ones are not used again
+	tickEvery  = 250 * time.Millisecond // at most: what expires one after the other is taken together
 
 	timerTick       = 0
 	timerCheckpoint = 1
@@ -135,8 +135,6 @@ func (s *Stream) refusal() *jsapi.Error {
 		return jsapi.InsufficientResources.Err()
 	case s.writeErr != nil:
 		return jsapi.StreamStoreFailed.With("err", s.writeErr.Error())
-	case s.h.journal.Full():
-		return jsapi.StreamTooManyRequests.Err()
 	}
 	return nil
 }
