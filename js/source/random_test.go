@@ -286,3 +286,34 @@ func BenchmarkDeliver(b *testing.B) {
 		})
 	}
 }
+
+// FuzzDeliver gives an engine whatever can arrive, in every phase: it must not panic, must not listen twice, and a message
+// for another consumer must not be stored.
+func FuzzDeliver(f *testing.F) {
+	ok := `{"name":"JS_X","config":{"deliver_subject":"d.x","ack_policy":"none"},"delivered":{"stream_seq":3},"num_pending":1}`
+	f.Add(true, "", "", ok, "$JS.ACK.O.JS_X.1.4.1.5.0", "", "p")
+	f.Add(false, "", "NATS/1.0\r\nNats-Stream-Identity: i\r\n\r\n", ok, "$JS.ACK.O.JS_X.1.9.1.5.0", "NATS/1.0\r\nNats-Batch-Id: x\r\nA: b\r\n", "p")
+	f.Add(false, "x", "", `{"error":{"err_code":10025}}`, "$JS.FC.x", "NATS/1.0 100 FlowControl Request\r\n\r\n", "")
+	f.Add(true, "x", "NATS/1.0 503\r\n\r\n", "", "", "NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 9\r\nNats-Consumer-Stalled: y\r\n\r\n", "")
+	f.Fuzz(func(t *testing.T, mirror bool, reply, hdr, body, reply2, hdr2, body2 string) {
+		cfg := feeds["source"]
+		if mirror {
+			cfg = feeds["mirror"]
+		}
+		w := newWorld(t, cfg)
+		w.advance(300 * time.Millisecond)
+		o := w.e.list[0]
+		w.e.Deliver(w.now, o.reply, &Msg{Subject: []byte("i"), Reply: []byte(reply), Header: []byte(hdr), Payload: []byte(body)})
+		for range 4 {
+			w.e.Deliver(w.now, o.feed, &Msg{Subject: []byte("a.b"), Reply: []byte(reply2), Header: []byte(hdr2), Payload: []byte(body2)})
+		}
+		w.apply()
+		var a jsapi.AckReply
+		if len(w.log.Msgs) > 1 || len(w.log.Msgs) == 1 && (!jsapi.ParseAckReply([]byte(reply2), &a) || !strings.Contains(body, string(a.Consumer))) {
+			t.Fatalf("%d stored", len(w.log.Msgs))
+		}
+		if len(w.subs) > 1 || len(w.e.byID) != len(w.subs) {
+			t.Fatalf("listens %v", w.subs)
+		}
+	})
+}
