@@ -173,7 +173,8 @@ func RequiredLevel(cfg *jsapi.ConsumerConfig) int {
 	switch {
 	case cfg.AckPolicy == jsapi.AckFlowControl:
 		return 4
-	case (cfg.PauseUntil != nil && !cfg.PauseUntil.IsZero()) || cfg.PriorityPolicy != jsapi.PriorityNone || len(cfg.PriorityGroups) > 0:
+	case (cfg.PauseUntil != nil && !cfg.PauseUntil.IsZero()) || cfg.PriorityPolicy != jsapi.PriorityNone || len(cfg.PriorityGroups) > 0 ||
+		cfg.PriorityTimeout != 0:
 		return 1
 	}
 	return 0
