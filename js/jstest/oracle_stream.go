@@ -122,9 +122,6 @@ func (o *OracleStream) Batch(now int64, batch []Post) string {
 // check returns why a message is not stored, "" if it is. before is what the batch of the message has before it,
 // and after the stream with these.
 func (o *OracleStream) check(now int64, p *Post, before []Post, after *OracleStream) string {
-	wrote := func(pattern string) bool {
-		return slices.ContainsFunc(before, func(q Post) bool { return Matches(q.Subject, pattern) })
-	}
 	size := len(p.Header.Block()) + len(p.Payload)
 	if o.Cfg.MaxMsgSize > 0 && size > int(o.Cfg.MaxMsgSize) {
 		return apiErr(10054)
@@ -132,34 +129,16 @@ func (o *OracleStream) check(now int64, p *Post, before []Post, after *OracleStr
 	if _, ok := p.Header.Get(jsapi.HdrTTL); ok && !o.Cfg.AllowMsgTTL {
 		return apiErr(10166)
 	}
-	if v, ok := p.Header.Get(jsapi.HdrExpectedLastSubjSeq); ok {
-		subj := p.Subject
-		if s, ok := p.Header.Get(jsapi.HdrExpectedLastSubjSub); ok {
-			subj = s
-		}
-		if wrote(subj) {
-			return apiErr(10164)
-		}
-		if v != fmt.Sprint(o.lastMatching(subj)) {
-			return apiErr(10071)
-		}
+	bySubject := func() string { return o.checkSubject(p, before) }
+	bySequence := func() string { return o.checkSequence(p, before) }
+	again := func() string { return o.checkID(now, p, before) }
+	order := []func() string{bySubject, bySequence, again}
+	if after != o { // batches have the order of replicated streams
+		order = []func() string{again, bySequence, bySubject}
 	}
-	if v, ok := p.Header.Get(jsapi.HdrExpectedLastSeq); ok {
-		if v != fmt.Sprint(o.Last+uint64(len(before))) {
-			return apiErr(10071)
-		}
-		if len(before) > 0 {
-			return apiErr(10164)
-		}
-	}
-	if id, ok := p.Header.Get(jsapi.HdrMsgID); ok {
-		if d, ok := o.ids[id]; ok && now-d.at < int64(o.Cfg.DuplicateWindow) {
-			return fmt.Sprint("duplicate ", d.seq)
-		}
-		for _, q := range before {
-			if other, _ := q.Header.Get(jsapi.HdrMsgID); other == id {
-				return "duplicate"
-			}
+	for _, f := range order {
+		if answer := f(); answer != "" {
+			return answer
 		}
 	}
 	if v, ok := p.Header.Get(jsapi.HdrExpectedLastMsgID); ok && v != o.LastID {
@@ -168,11 +147,62 @@ func (o *OracleStream) check(now int64, p *Post, before []Post, after *OracleStr
 	roll, rolls := p.Header.Get(jsapi.HdrRollup)
 	switch {
 	case !rolls:
-	case !o.Cfg.AllowRollup || o.Cfg.DenyPurge, roll == "all" && len(before) > 0, roll == "sub" && wrote(p.Subject):
+	case !o.Cfg.AllowRollup || o.Cfg.DenyPurge, roll == "all" && len(before) > 0, roll == "sub" && wrote(before, p.Subject):
 		return apiErr(10111)
 	}
 	if o.Cfg.Discard == jsapi.DiscardNew && !after.fits(p, rolls) {
 		return apiErr(10077)
+	}
+	return ""
+}
+
+func wrote(before []Post, pattern string) bool {
+	return slices.ContainsFunc(before, func(q Post) bool { return Matches(q.Subject, pattern) })
+}
+
+func (o *OracleStream) checkSubject(p *Post, before []Post) string {
+	v, ok := p.Header.Get(jsapi.HdrExpectedLastSubjSeq)
+	if !ok {
+		return ""
+	}
+	subj := p.Subject
+	if s, ok := p.Header.Get(jsapi.HdrExpectedLastSubjSub); ok {
+		subj = s
+	}
+	switch {
+	case wrote(before, subj):
+		return apiErr(10164)
+	case v != fmt.Sprint(o.lastMatching(subj)):
+		return apiErr(10071)
+	}
+	return ""
+}
+
+func (o *OracleStream) checkSequence(p *Post, before []Post) string {
+	v, ok := p.Header.Get(jsapi.HdrExpectedLastSeq)
+	switch {
+	case !ok:
+		return ""
+	case v != fmt.Sprint(o.Last+uint64(len(before))):
+		return apiErr(10071)
+	case len(before) > 0:
+		return apiErr(10164)
+	}
+	return ""
+}
+
+func (o *OracleStream) checkID(now int64, p *Post, before []Post) string {
+	id, ok := p.Header.Get(jsapi.HdrMsgID)
+	if !ok {
+		return ""
+	}
+	if d, ok := o.ids[id]; ok && now-d.at < int64(o.Cfg.DuplicateWindow) {
+		return fmt.Sprint("duplicate ", d.seq)
+	}
+	for _, q := range before {
+		if other, _ := q.Header.Get(jsapi.HdrMsgID); other == id {
+			return "duplicate"
+		}
 	}
 	return ""
 }

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"bytes"
-	"strconv"
 
 	"ramjet/js/op"
 	"ramjet/proto/header"
@@ -65,6 +64,17 @@ func (b *atomicBatch) wrote(pattern []byte) bool {
 	return false
 }
 
+// checkOpen makes the checks that come before those of a batch.
+func (f *Front) checkOpen(p *publish) *jsapi.Error {
+	p.size = MsgSize(f.m.cfg.Storage, len(p.subject), len(p.header), len(p.payload))
+	for _, c := range []checkFn{checkSealed, checkServer, checkAccountBytes, checkMsgSize} {
+		if err := c(f, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // publishAtomic takes a message of an atomic batch.
 func (f *Front) publishAtomic(p *publish) {
 	h := &p.h
@@ -73,64 +83,63 @@ func (f *Front) publishAtomic(p *publish) {
 	fail := func(err *jsapi.Error, reason string) {
 		if b != nil {
 			f.dropAtomic(b, reason, p.out)
-		} else if reason != "" {
-			f.abandoned(id, reason, p.out)
 		}
 		f.refuse(p.in.Reply, err, p.out)
 	}
-	if !f.m.cfg.AllowAtomic {
-		f.refuse(p.in.Reply, jsapi.AtomicPublishDisabled.Err(), p.out)
-		return
-	}
-	if id == "" || len(id) > maxBatchID {
-		f.refuse(p.in.Reply, jsapi.AtomicPublishInvalidBatchID.Err(), p.out)
-		return
-	}
-	if h.level != nil && !jsapi.LevelSupported(h.level) {
-		fail(jsapi.RequiredApiLevel.Err(), "unsupported")
+	if err := f.checkOpen(p); err != nil {
+		f.refuse(p.in.Reply, err, p.out)
 		return
 	}
 	seq, ok := jsapi.ParseUint(h.batchSeq)
-	if !ok {
-		fail(jsapi.AtomicPublishMissingSeq.Err(), "")
-		return
-	}
 	eob := string(h.batchCommit) == jsapi.BatchCommitEOB
-	if h.batchCommit != nil && !eob && string(h.batchCommit) != jsapi.BatchCommit {
-		fail(jsapi.AtomicPublishInvalidBatchCommit.Err(), "")
-		return
+	most, size := uint64(f.cfg.Batch.AtomicMsgs), seq
+	if eob && size > 0 {
+		size--
 	}
-	most := uint64(f.cfg.Batch.AtomicMsgs)
 	switch {
-	case seq == 1:
-		if b != nil {
-			f.dropAtomic(b, "incomplete", p.out)
-			b = nil
-		}
-		if eob {
-			fail(jsapi.AtomicPublishIncompleteBatch.Err(), "incomplete")
-			return
-		}
-		if len(f.atomic) >= f.cfg.Batch.AtomicPerStream || !f.total(false, 1) {
-			f.refuse(p.in.Reply, jsapi.AtomicPublishTooManyInflight.Err(), p.out)
-			return
-		}
+	case !f.m.cfg.AllowAtomic:
+		f.refuse(p.in.Reply, jsapi.AtomicPublishDisabled.Err(), p.out)
+		return
+	case len(id) > maxBatchID:
+		f.refuse(p.in.Reply, jsapi.AtomicPublishInvalidBatchID.Err(), p.out)
+		return
+	case !ok:
+		f.refuse(p.in.Reply, jsapi.AtomicPublishMissingSeq.Err(), p.out)
+		return
+	case b == nil && seq != 1 && size > most:
+		f.refuse(p.in.Reply, jsapi.AtomicPublishTooLargeBatch.With("size", most), p.out)
+		return
+	case b == nil && seq != 1:
+		f.refuse(p.in.Reply, jsapi.AtomicPublishIncompleteBatch.Err(), p.out)
+		return
+	case b == nil && (len(f.atomic) >= f.cfg.Batch.AtomicPerStream || !f.total(false, 1)):
+		f.refuse(p.in.Reply, jsapi.AtomicPublishTooManyInflight.Err(), p.out)
+		return
+	case b == nil:
 		if f.atomic == nil {
 			f.atomic = make(map[string]*atomicBatch)
 		}
 		b = &atomicBatch{id: id}
 		f.atomic[id] = b
-	case b == nil && seq > most:
-		fail(jsapi.AtomicPublishTooLargeBatch.With("size", most), "large")
+	}
+	switch {
+	case h.batchCommit != nil && !eob && string(h.batchCommit) != jsapi.BatchCommit:
+		fail(jsapi.AtomicPublishInvalidBatchCommit.Err(), "")
 		return
-	case b == nil || seq != uint64(len(b.msgs))+1:
+	case h.level != nil && !jsapi.LevelSupported(h.level):
+		fail(jsapi.RequiredApiLevel.Err(), "unsupported")
+		return
+	case seq != uint64(len(b.msgs))+1 || seq == 1 && eob:
 		fail(jsapi.AtomicPublishIncompleteBatch.Err(), "incomplete")
+		return
+	case size > most:
+		fail(jsapi.AtomicPublishTooLargeBatch.With("size", most), "large")
 		return
 	}
 	b.last = p.now
 	if !eob {
 		n := len(p.subject) + len(p.header) + len(p.payload)
-		if seq > most || f.batchMem+n > f.cfg.Batch.AtomicBytes {
+		if f.batchMem+n > f.cfg.Batch.AtomicBytes {
 			fail(jsapi.AtomicPublishTooLargeBatch.With("size", most), "large")
 			return
 		}
@@ -211,12 +220,15 @@ func (f *Front) commit(b *atomicBatch, p *publish) {
 	f.closeAtomic(b)
 }
 
+// dropLevel removes the header that asks for an API level, which is not stored.
+func dropLevel(h []byte) []byte { return header.AppendDelete(nil, h, jsapi.HdrRequiredAPILevel) }
+
 func (f *Front) commitOne(b *atomicBatch, p *publish, i int) *jsapi.Error {
 	switch {
 	case p.h.lastID != nil:
 		return jsapi.AtomicPublishUnsupportedHeaderBatch.With("header", jsapi.HdrExpectedLastMsgID)
 	case p.h.level != nil:
-		p.header = header.AppendDelete(nil, p.header, jsapi.HdrRequiredAPILevel)
+		p.header = dropLevel(p.header)
 	}
 	if err := f.decide(p); err != nil {
 		return err
@@ -252,224 +264,6 @@ func (f *Front) abandoned(id, reason string, out *Effects) {
 	out.List = append(out.List, Effect{Kind: Abandoned, Subject: []byte(id), Text: reason})
 }
 
-// fastBatch is an open fast batch: its messages are stored one by one, only acknowledgements are batched.
-type fastBatch struct {
-	id       string
-	next     uint64 // expected sequence in the batch
-	flow     uint64 // messages per ack that the client wants at most
-	every    uint64 // messages per ack now
-	acked    uint64 // sequence in the batch up to which was acknowledged
-	done     uint64 // sequence in the batch of the last persisted message, duplicates included
-	stream   uint64 // its sequence in the stream
-	inFlight int
-	last     int64
-	end      []byte // reply to answer with the PubAck when nothing is in flight any more
-	ending   bool
-	gapFail  bool
-}
-
-// fastReply is a parsed reply subject of a fast batch: <inbox>.<id>.<flow>.<gap>.<seq>.<op>.$FI
-type fastReply struct {
-	id      []byte
-	flow    uint64
-	gapFail bool
-	seq     uint64
-	op      byte
-}
-
-func isFastReply(reply []byte) bool { return bytes.HasSuffix(reply, []byte(jsapi.FastReplySuffix)) }
-
-func parseFastReply(reply []byte, r *fastReply) bool {
-	rest := reply[:len(reply)-len(jsapi.FastReplySuffix)]
-	var tok [5][]byte // op, seq, gap, flow, id
-	for i := range tok {
-		at := bytes.LastIndexByte(rest, '.')
-		if at < 0 {
-			return false
-		}
-		tok[i], rest = rest[at+1:], rest[:at]
-	}
-	if len(rest) == 0 || len(tok[0]) != 1 || tok[0][0] < '0' || tok[0][0] > '4' {
-		return false
-	}
-	seq, ok := jsapi.ParseUint(tok[1])
-	if !ok || seq == 0 || seq == 1<<64-1 {
-		return false
-	}
-	switch string(tok[2]) {
-	case "ok":
-	case "fail":
-		r.gapFail = true
-	default:
-		return false
-	}
-	if r.flow, ok = jsapi.ParseUint(tok[3]); !ok || r.flow == 0 {
-		r.flow = 10
-	}
-	r.flow = min(r.flow, 65535)
-	r.id, r.seq, r.op = tok[4], seq, tok[0][0]-'0'
-	return !(r.op == fastStart && seq != 1) && !((r.op == fastAppend || r.op == fastCommitEOB) && seq < 2)
-}
-
-// The operations of a fast batch.
-const (
-	fastStart = iota
-	fastAppend
-	fastCommit
-	fastCommitEOB
-	fastPing
-)
-
-// publishFast takes a message of a fast batch.
-func (f *Front) publishFast(p *publish) {
-	var r fastReply
-	reply := p.in.Reply
-	switch {
-	case !f.m.cfg.AllowBatched:
-		f.refuse(reply, jsapi.BatchPublishDisabled.Err(), p.out)
-		return
-	case !parseFastReply(reply, &r):
-		f.refuse(reply, jsapi.BatchPublishInvalidPattern.Err(), p.out)
-		return
-	case len(r.id) == 0 || len(r.id) > maxBatchID:
-		f.refuse(reply, jsapi.BatchPublishInvalidBatchID.Err(), p.out)
-		return
-	}
-	b := f.fast[string(r.id)]
-	if b == nil {
-		if r.seq != 1 || r.op != fastStart && r.op != fastCommit {
-			f.refuse(reply, jsapi.BatchPublishUnknownBatchID.Err(), p.out)
-			return
-		}
-		if len(f.fast) >= f.cfg.Batch.FastPerStream || !f.total(true, 1) {
-			f.refuse(reply, jsapi.BatchPublishTooManyInflight.Err(), p.out)
-			return
-		}
-		b = f.openFast(&r)
-	}
-	b.last = p.now
-	if b.ending {
-		return // its PubAck is on the way
-	}
-	b.flow, b.gapFail = r.flow, r.gapFail
-	if r.op == fastPing {
-		f.pingFast(b, &r, reply, p.out)
-		return
-	}
-	if r.seq != b.next {
-		p.out.fastGap(reply, b.next, r.seq)
-		if b.gapFail || r.seq < b.next {
-			f.endFast(b, reply, p.out)
-			return
-		}
-	}
-	b.next = r.seq + 1
-	if r.op == fastCommitEOB {
-		f.endFast(b, reply, p.out)
-		return
-	}
-	if r.op == fastStart {
-		p.out.fastAck(reply, 0, b.every)
-	}
-	p.fast, p.fastSeq = b, r.seq
-	switch err := f.decide(p); {
-	case err == nil:
-		b.inFlight++
-		f.accept(p)
-	case r.seq == 1 && b.gapFail:
-		f.closeFast(b)
-		f.refuse(reply, err, p.out)
-		return
-	default:
-		p.out.fastErr(reply, r.seq, err)
-		if b.gapFail {
-			f.endFast(b, reply, p.out)
-			return
-		}
-	}
-	if r.op == fastCommit {
-		f.endFast(b, reply, p.out)
-	}
-}
-
-// pingFast repeats the last acknowledgement. The sequence of a ping is the last one the client has sent: what did not
-// arrive up to it is a gap.
-func (f *Front) pingFast(b *fastBatch, r *fastReply, reply []byte, out *Effects) {
-	if r.seq >= b.next {
-		out.fastGap(reply, b.next, r.seq+1)
-		if b.gapFail {
-			f.endFast(b, reply, out)
-			return
-		}
-		b.next = r.seq + 1
-		if b.inFlight == 0 {
-			b.done = r.seq
-		}
-	}
-	if n := (b.done - b.acked) / b.every; b.done > b.acked {
-		b.acked += n * b.every
-	}
-	out.fastAck(reply, b.acked, b.every)
-}
-
-func (f *Front) openFast(r *fastReply) *fastBatch {
-	if f.fast == nil {
-		f.fast = make(map[string]*fastBatch)
-	}
-	b := &fastBatch{id: string(r.id), next: 1, flow: r.flow, every: 1}
-	if len(f.fast) == 0 {
-		b.every = min(500, r.flow)
-	}
-	f.fast[b.id] = b
-	return b
-}
-
-// fastDone counts a message of the batch that is durable, sequence fseq of the batch and seq of the stream.
-func (f *Front) fastDone(b *fastBatch, reply []byte, fseq, seq uint64, out *Effects) {
-	b.inFlight--
-	b.done, b.stream = max(b.done, fseq), max(b.stream, seq)
-	if b.ending {
-		if b.inFlight == 0 {
-			f.finishFast(b, out)
-		}
-		return
-	}
-	if b.done < b.acked+b.every {
-		return
-	}
-	b.acked = b.done
-	target := min(max(500/uint64(max(len(f.fast), 1)), 1), b.flow)
-	switch {
-	case b.every < target:
-		b.every = min(b.every*2, target)
-	case b.every > target:
-		b.every = max(b.every/2, target)
-	}
-	out.fastAck(reply, b.acked, b.every)
-}
-
-// endFast ends the batch with a PubAck to reply as soon as all of its messages are durable.
-func (f *Front) endFast(b *fastBatch, reply []byte, out *Effects) {
-	b.ending, b.end = true, bytes.Clone(reply)
-	if b.inFlight == 0 {
-		f.finishFast(b, out)
-	}
-}
-
-func (f *Front) finishFast(b *fastBatch, out *Effects) {
-	f.closeFast(b)
-	if !f.m.cfg.NoAck {
-		f.ack(b.end, &jsapi.PubAck{Seq: b.stream, BatchID: []byte(b.id), BatchSize: int(b.done)}, out)
-	}
-}
-
-func (f *Front) closeFast(b *fastBatch) {
-	if f.fast[b.id] == b {
-		delete(f.fast, b.id)
-		f.total(true, -1)
-	}
-}
-
 // timeoutBatches gives up batches without message for too long.
 func (f *Front) timeoutBatches(now int64, _ *op.Batch, out *Effects) {
 	for _, b := range f.atomic {
@@ -478,7 +272,7 @@ func (f *Front) timeoutBatches(now int64, _ *op.Batch, out *Effects) {
 		}
 	}
 	for _, b := range f.fast {
-		if now-b.last >= f.cfg.Batch.Timeout && b.inFlight == 0 {
+		if now-b.at >= f.cfg.Batch.Timeout && b.inFlight == 0 {
 			f.closeFast(b)
 		}
 	}
@@ -510,21 +304,3 @@ func (f *Front) closeBatches(*Effects) {
 
 // Close gives up everything that is open: the stream is deleted or led elsewhere.
 func (f *Front) Close(out *Effects) { f.Abort(nil, out) }
-
-func (e *Effects) fastAck(reply []byte, seq, msgs uint64) {
-	b := append([]byte(`{"type":"ack","seq":`), strconv.AppendUint(nil, seq, 10)...)
-	b = strconv.AppendUint(append(b, `,"msgs":`...), msgs, 10)
-	e.send(reply, nil, append(b, '}'))
-}
-
-func (e *Effects) fastGap(reply []byte, expected, got uint64) {
-	b := append([]byte(`{"type":"gap","last_seq":`), strconv.AppendUint(nil, expected, 10)...)
-	b = strconv.AppendUint(append(b, `,"seq":`...), got, 10)
-	e.send(reply, nil, append(b, '}'))
-}
-
-func (e *Effects) fastErr(reply []byte, seq uint64, err *jsapi.Error) {
-	b := append([]byte(`{"type":"err","seq":`), strconv.AppendUint(nil, seq, 10)...)
-	b = jsapi.AppendError(append(b, `,"error":`...), err)
-	e.send(reply, nil, append(b, '}'))
-}

@@ -89,29 +89,30 @@ type Front struct {
 
 // publish is the message that is being decided about.
 type publish struct {
-	in      *Inbound
-	h       headers
-	subject []byte // after the transform
-	header  []byte // as it will be stored
-	payload []byte
-	now     int64
-	ttl     int64
-	flags   op.Flags
-	size    uint64
-	skip    bool   // nobody is interested: not stored
-	replace bool   // takes the place of the oldest message of its subject
-	dup     uint64 // sequence of the original
-	isDup   bool
-	waitDup bool
-	value   []byte // counter
-	total   *counter
-	inBatch bool // member of an atomic batch: expectations are checked by the batch
-	b       *op.Batch
-	out     *Effects
-	fast    *fastBatch
-	fastSeq uint64
-	atomic  *atomicBatch
-	count   int // messages of the atomic batch, on its last one
+	in        *Inbound
+	h         headers
+	subject   []byte // after the transform
+	header    []byte // as it will be stored
+	payload   []byte
+	now       int64
+	ttl       int64
+	flags     op.Flags
+	size      uint64
+	skip      bool   // nobody is interested: not stored
+	replace   bool   // takes the place of the oldest message of its subject
+	dup       uint64 // sequence of the original
+	isDup     bool
+	waitDup   bool
+	value     []byte // counter
+	total     *counter
+	clustered bool
+	inBatch   bool // member of an atomic batch: expectations are checked by the batch
+	b         *op.Batch
+	out       *Effects
+	fast      *fastBatch
+	fastSeq   uint64
+	atomic    *atomicBatch
+	count     int // messages of the atomic batch, on its last one
 }
 
 type checkFn func(f *Front, p *publish) *jsapi.Error
@@ -207,7 +208,7 @@ func (f *Front) InFlight() int { return int(f.pend.tail - f.pend.head) }
 // why it was refused, for senders that have no reply subject; members of batches are answered by their batch alone.
 func (f *Front) Publish(in *Inbound, now int64, b *op.Batch, out *Effects) *jsapi.Error {
 	p := &f.p
-	*p = publish{in: in, subject: in.Subject, header: in.Header, payload: in.Payload, now: now, b: b, out: out}
+	*p = publish{in: in, subject: in.Subject, header: in.Header, payload: in.Payload, now: now, b: b, out: out, clustered: f.cfg.Clustered}
 	p.h.parse(in.Header)
 	switch {
 	case in.Origin == Client && isFastReply(in.Reply):
@@ -242,10 +243,17 @@ func (f *Front) refuse(reply []byte, err *jsapi.Error, out *Effects) {
 	}
 }
 
+// sequential reports that the order of checks of one server counts. Batches have that of replicated streams everywhere.
+func (p *publish) sequential() bool { return !p.clustered && !p.inBatch && p.fast == nil }
+
 // decide runs the checks in order.
 func (f *Front) decide(p *publish) *jsapi.Error {
 	f.prepare(p)
-	for _, c := range f.checks {
+	checks := f.checks
+	if !p.sequential() {
+		checks = clusteredOrder
+	}
+	for _, c := range checks {
 		if err := c(f, p); err != nil {
 			return err
 		}
@@ -334,9 +342,7 @@ func (f *Front) accept(p *publish) {
 	if q.id {
 		f.ids.push(c.MsgID, seq, at)
 	}
-	if !p.skip {
-		f.lastID, f.idsSet = append(f.lastID[:0], c.MsgID...), true
-	}
+	f.lastID, f.idsSet = append(f.lastID[:0], c.MsgID...), true
 	if p.total != nil {
 		if f.counters == nil {
 			f.counters = make(map[string]*counter)
@@ -352,7 +358,7 @@ func (f *Front) answerDup(p *publish) {
 		return
 	}
 	if p.fast != nil {
-		f.fastDone(p.fast, p.in.Reply, p.fastSeq, p.dup, p.out)
+		f.fastDone(p.fast, p.in.Reply, p.fastSeq, p.out)
 		return
 	}
 	if len(p.in.Reply) > 0 && !f.m.cfg.NoAck {
@@ -398,11 +404,12 @@ func (f *Front) Applied(c *op.Cmd, out *Effects) {
 	f.pend.head++
 	switch {
 	case q.fast != nil:
-		f.fastDone(q.fast, q.reply, q.fastSeq, q.seq, out)
+		q.fast.stream = q.seq
+		f.fastDone(q.fast, q.reply, q.fastSeq, out)
 	case len(q.reply) > 0:
 		a := jsapi.PubAck{Seq: q.seq, Value: q.value}
 		if q.count > 0 {
-			a.BatchID, a.BatchSize = q.batch, q.count
+			a.BatchID, a.BatchSize, a.Value = q.batch, q.count, nil
 		}
 		f.ack(q.reply, &a, out)
 	}
@@ -420,7 +427,7 @@ func (f *Front) settleWaiters(seq uint64, out *Effects) {
 		case w.seq > seq:
 			keep = append(keep, w)
 		case w.fast != nil:
-			f.fastDone(w.fast, w.reply, w.fastSeq, w.seq, out)
+			f.fastDone(w.fast, w.reply, w.fastSeq, out)
 		case len(w.reply) > 0 && !f.m.cfg.NoAck:
 			f.ack(w.reply, &jsapi.PubAck{Seq: w.seq, Duplicate: true}, out)
 		}

@@ -9,12 +9,12 @@ import (
 
 // headers are the fields of an inbound message that mean something to a stream: nil if absent, of the block otherwise.
 type headers struct {
-	msgID, stream, lastSeq, subjSeq, subjSub, lastID      []byte
-	rollup, ttl, incr, source, level                      []byte
-	batchID, batchSeq, batchCommit                        []byte
-	schedule, zone, target, from, schedTTL, schedRollup   []byte
-	scheduler, next                                       []byte
-	requestInfo, expected, hasStatus, hasBatch, scheduled bool
+	msgID, stream, lastSeq, subjSeq, subjSub, lastID    []byte
+	rollup, ttl, incr, source, level                    []byte
+	batchID, batchSeq, batchCommit                      []byte
+	schedule, zone, target, from, schedTTL, schedRollup []byte
+	scheduler, next                                     []byte
+	requestInfo, expected, hasStatus, scheduled         bool
 }
 
 // parse reads block in one pass; the first field of a name counts.
@@ -23,11 +23,12 @@ func (h *headers) parse(block []byte) {
 	if len(block) == 0 {
 		return
 	}
+	empty := false
 	h.hasStatus = !bytes.HasPrefix(block, []byte(header.Version+"\r\n"))
 	for it := header.NewIter(block); ; {
 		k, v, ok := it.Next()
 		if !ok {
-			h.scheduled = h.schedule != nil || h.next != nil || h.scheduler != nil
+			h.settle(empty)
 			return
 		}
 		if len(k) < 8 || string(k[:5]) != "Nats-" {
@@ -37,13 +38,28 @@ func (h *headers) parse(block []byte) {
 		if p == nil || *p != nil {
 			continue
 		}
-		if len(v) == 0 && p != &h.zone {
-			continue // an empty value is no value
-		}
-		if *p = v; v == nil {
-			*p = k[len(k):]
+		if *p = v; len(v) == 0 {
+			*p = none
+			empty = true
 		}
 	}
+}
+
+// none is the value of a field without one. It hides later fields of its name.
+var none = []byte{}
+
+// settle drops values that are none and sums up.
+func (h *headers) settle(empty bool) {
+	if empty {
+		for _, p := range []*[]byte{&h.msgID, &h.stream, &h.lastSeq, &h.subjSeq, &h.subjSub, &h.lastID, &h.rollup, &h.ttl, &h.incr,
+			&h.source, &h.level, &h.batchID, &h.batchSeq, &h.schedule, &h.target, &h.from, &h.schedTTL, &h.schedRollup, &h.scheduler, &h.next} {
+			if len(*p) == 0 {
+				*p = nil
+			}
+		}
+	}
+	h.expected = h.stream != nil || h.lastSeq != nil || h.subjSeq != nil || h.subjSub != nil || h.lastID != nil
+	h.scheduled = h.schedule != nil || h.next != nil || h.scheduler != nil || h.zone != nil
 }
 
 func (h *headers) slot(k []byte) *[]byte {
@@ -51,19 +67,14 @@ func (h *headers) slot(k []byte) *[]byte {
 	case jsapi.HdrMsgID:
 		return &h.msgID
 	case jsapi.HdrExpectedStream:
-		h.expected = true
 		return &h.stream
 	case jsapi.HdrExpectedLastSeq:
-		h.expected = true
 		return &h.lastSeq
 	case jsapi.HdrExpectedLastSubjSeq:
-		h.expected = true
 		return &h.subjSeq
 	case jsapi.HdrExpectedLastSubjSub:
-		h.expected = true
 		return &h.subjSub
 	case jsapi.HdrExpectedLastMsgID:
-		h.expected = true
 		return &h.lastID
 	case jsapi.HdrRollup:
 		return &h.rollup

@@ -135,6 +135,7 @@ func (m *Machine) applySkip(c *op.Cmd, out *Effects) {
 		return
 	}
 	m.remember(c)
+	m.lastID = append(m.lastID[:0], c.MsgID...)
 	m.rollup(c, out)
 }
 

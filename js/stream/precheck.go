@@ -73,14 +73,16 @@ func checkTTLAllowed(f *Front, p *publish) *jsapi.Error {
 	if p.h.ttl == nil || f.m.cfg.AllowMsgTTL || p.in.Origin == Source || p.in.Origin == Mirror {
 		return nil
 	}
-	if _, ok := jsapi.ParseTTL(p.h.ttl); !ok {
-		return jsapi.MessageTTLInvalid.Err()
+	if ttl, ok := jsapi.ParseTTL(p.h.ttl); p.sequential() && (!ok || ttl == 0) {
+		return nil
+	} else if ok && ttl == 0 {
+		return nil
 	}
 	return jsapi.MessageTTLDisabled.Err()
 }
 
 func checkTTL(f *Front, p *publish) *jsapi.Error {
-	if p.h.ttl == nil {
+	if p.h.ttl == nil || p.skip {
 		return nil
 	}
 	ttl, ok := jsapi.ParseTTL(p.h.ttl)

@@ -43,7 +43,7 @@ func (f *Front) NextTick(now int64) (at int64, ok bool) {
 		earlier(b.last + f.cfg.Batch.Timeout)
 	}
 	for _, b := range f.fast {
-		earlier(b.last + f.cfg.Batch.Timeout)
+		earlier(b.at + f.cfg.Batch.Timeout)
 	}
 	return at, ok
 }
@@ -204,60 +204,79 @@ func checkSchedule(f *Front, p *publish) *jsapi.Error {
 	if !h.scheduled || p.in.Origin == Mirror || p.in.Origin == Source || p.in.Origin == Scheduler {
 		return nil
 	}
-	if !f.m.cfg.AllowMsgSchedules {
+	if err := f.checkPattern(p); err != nil {
+		return err
+	}
+	// A client may only end a schedule by name.
+	switch {
+	case h.next == nil && h.scheduler == nil:
+		return nil
+	case string(h.next) != jsapi.ScheduleNextDone || !subject.ValidLiteral(string(h.scheduler)) || string(h.scheduler) == string(p.subject):
+		return jsapi.MessageSchedulesSchedulerInvalid.Err()
+	case !f.m.cfg.AllowMsgSchedules:
 		return jsapi.MessageSchedulesDisabled.Err()
 	}
-	if h.schedule == nil {
-		// A client may only end a schedule by name.
-		if string(h.next) != jsapi.ScheduleNextDone || !subject.ValidLiteral(string(h.scheduler)) ||
-			string(h.scheduler) == string(p.subject) {
-			return jsapi.MessageSchedulesSchedulerInvalid.Err()
-		}
-		return nil
-	}
-	if h.next != nil || h.scheduler != nil {
+	last, inFlight := f.lastOf(h.scheduler)
+	if !inFlight && last != 0 && f.m.log.LoadNow(last, &f.rec) == store.Hit && !header.Has(f.rec.Header, jsapi.HdrSchedule) {
 		return jsapi.MessageSchedulesSchedulerInvalid.Err()
 	}
+	return nil
+}
+
+// checkPattern validates a schedule.
+func (f *Front) checkPattern(p *publish) *jsapi.Error {
+	h := &p.h
 	var zone *time.Location
+	var bad *jsapi.Error
 	if h.zone != nil {
 		z, err := time.LoadLocation(string(h.zone))
 		if err != nil || len(h.zone) == 0 {
-			return jsapi.MessageSchedulesTimeZoneInvalid.Err()
+			bad = jsapi.MessageSchedulesTimeZoneInvalid.Err()
 		}
 		zone = z
 	}
-	sched, err := ParseSchedule(string(h.schedule), zone)
-	if _, fires := sched.Next(p.now, p.now); err != nil || !fires {
-		return jsapi.MessageSchedulesPatternInvalid.Err()
-	}
-	target := string(h.target)
-	if !subject.ValidLiteral(target) || target == string(p.subject) || !withinSubjects(f.m.cfg.Subjects, target) {
-		return jsapi.MessageSchedulesTargetInvalid.Err()
-	}
-	if h.from != nil {
-		from := string(h.from)
-		if !subject.ValidLiteral(from) || from == target || from == string(p.subject) || !withinSubjects(f.m.cfg.Subjects, from) {
-			return jsapi.MessageSchedulesSourceInvalid.Err()
+	if h.schedule != nil && bad == nil {
+		sched, err := ParseSchedule(string(h.schedule), zone)
+		if _, fires := sched.Next(p.now, p.now); err != nil || !fires {
+			bad = jsapi.MessageSchedulesPatternInvalid.Err()
 		}
+	}
+	switch {
+	case (bad != nil || h.schedule != nil) && !f.m.cfg.AllowMsgSchedules:
+		return jsapi.MessageSchedulesDisabled.Err()
+	case bad != nil:
+		return bad
+	case h.schedule == nil:
+		return nil
 	}
 	if h.schedTTL != nil {
 		if _, ok := jsapi.ParseTTL(h.schedTTL); !ok {
 			return jsapi.MessageSchedulesTTLInvalid.Err()
 		}
-		if !f.m.cfg.AllowMsgTTL {
-			return jsapi.MessageTTLDisabled.Err()
-		}
 	}
-	if h.schedRollup != nil && !bytes.EqualFold(h.schedRollup, []byte(jsapi.RollupSub)) {
+	if h.schedRollup != nil && string(h.schedRollup) != jsapi.RollupSub {
 		return jsapi.MessageSchedulesRollupInvalid.Err()
 	}
-	if h.rollup != nil && !bytes.EqualFold(h.rollup, []byte(jsapi.RollupSub)) {
-		return jsapi.MessageSchedulesRollupInvalid.Err()
+	if h.schedTTL != nil && !f.m.cfg.AllowMsgTTL {
+		return jsapi.MessageTTLDisabled.Err()
 	}
-	if h.rollup == nil {
-		p.header = header.AppendSet(nil, p.header, jsapi.HdrRollup, []byte(jsapi.RollupSub))
+	target, from := string(h.target), string(h.from)
+	badFrom := from != "" && (from == target || from == string(p.subject) || !subject.ValidLiteral(from))
+	switch {
+	case !subject.ValidLiteral(target) || target == string(p.subject):
+		return jsapi.MessageSchedulesTargetInvalid.Err()
+	case badFrom:
+		return jsapi.MessageSchedulesSourceInvalid.Err()
+	case !withinSubjects(f.m.cfg.Subjects, target):
+		return jsapi.MessageSchedulesTargetInvalid.Err()
+	case from != "" && !withinSubjects(f.m.cfg.Subjects, from):
+		return jsapi.MessageSchedulesSourceInvalid.Err()
+	case h.rollup == nil:
+		p.header = header.AppendAdd(nil, p.header, jsapi.HdrRollup, []byte(jsapi.RollupSub))
 		h.rollup = []byte(jsapi.RollupSub)
 		p.size = MsgSize(f.m.cfg.Storage, len(p.subject), len(p.header), len(p.payload))
+	case !bytes.EqualFold(h.rollup, []byte(jsapi.RollupSub)):
+		return jsapi.MessageSchedulesRollupInvalid.Err()
 	}
 	p.flags |= op.FlagSchedule
 	return nil
