@@ -1,26 +1,23 @@
 package api
 
 import (
-	"bufio"
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 
+	"ramjet/js/jstest"
 	"ramjet/proto/jsapi"
 )
 
 // FuzzRouter sends any subject, header and body: never a panic, at most one answer, which is JSON with a type.
 func FuzzRouter(f *testing.F) {
-	in, err := os.Open("testdata/answers.txt")
+	all, err := jstest.ReadAnswers("testdata/answers.txt")
 	if err != nil {
 		f.Fatal(err)
 	}
-	defer in.Close()
-	for sc := bufio.NewScanner(in); sc.Scan(); {
-		if rest, ok := strings.CutPrefix(sc.Text(), "> "); ok {
-			account, hdr, subj, body := parseLine(rest)
-			f.Add(account, jsapi.APIPrefix+subj, []byte(hdr), []byte(body))
+	for _, r := range all {
+		if r.Kind == ">" {
+			f.Add(r.Account, jsapi.APIPrefix+r.Subject, r.HeaderBlock(), []byte(r.Body))
 		}
 	}
 	f.Fuzz(func(t *testing.T, account, subj string, hdr, body []byte) {

@@ -20,7 +20,7 @@ func (b *bench) expectAs(account, hdr, subj, body string, code int) string {
 	got := 0
 	if !ok {
 		got = -1
-	} else if e, _ := shape(b.T, p.body).(map[string]any)["error"].(map[string]any); e != nil {
+	} else if e, _ := fields(b.T, p.body)["error"].(map[string]any); e != nil {
 		got = int(e["err_code"].(float64))
 	}
 	if got != code {
@@ -156,7 +156,7 @@ func TestPages(t *testing.T) {
 		{"CONSUMER.LIST.Saaa", "", "consumers", 256, 256},
 		{"CONSUMER.LIST.Saaa", `{"offset":1000}`, "consumers", 256, 100},
 	} {
-		m := shape(t, b.expect(c.subj, c.body, 0)).(map[string]any)
+		m := fields(t, b.expect(c.subj, c.body, 0))
 		if got := len(m[c.list].([]any)); got != c.want || m["total"] != float64(n) || m["limit"] != float64(c.limit) {
 			t.Errorf("%s %s: %d of %v, limit %v", c.subj, c.body, got, m["total"], m["limit"])
 		}

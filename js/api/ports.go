@@ -25,7 +25,7 @@ type Server struct {
 	MaxAckPending             int           // server limits of consumers; 0 none
 	MaxRequestBatch           int
 	DefaultMaxConsumers       int
-	QueueLimit, InfoLimit     int // of waiting requests
+	QueueLimit, InfoLimit     int // of waiting requests; 0: 10000, InfoLimit as QueueLimit
 }
 
 // Node is the runtime of JetStream on one server as the handlers see it; js/host implements it. Methods may block on disk or

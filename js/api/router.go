@@ -22,6 +22,9 @@ const (
 	maxWorkers = 16
 )
 
+// defaultQueueLimit is how many requests may wait if nothing is configured.
+const defaultQueueLimit = 10000
+
 // systemResponse is the type of an answer to a request that no endpoint takes.
 const systemResponse = jsapi.ResponsePrefix + "system_response"
 
@@ -109,6 +112,9 @@ func (r *Router) Deliver(req *Request) {
 	limit := srv.QueueLimit
 	if t.info && srv.InfoLimit > 0 {
 		limit = srv.InfoLimit
+	}
+	if limit <= 0 {
+		limit = defaultQueueLimit
 	}
 	if n := r.queue.push(t, limit); n > 0 {
 		r.dropped.Add(uint64(n))

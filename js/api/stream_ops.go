@@ -54,6 +54,7 @@ func (c *call) msgGet() (any, *jsapi.Error) {
 	if !oneSelector(&req) || req.Batch > 0 || req.MaxBytes > 0 {
 		return nil, jsapi.BadRequest.Err()
 	}
+	req.MultiLast, req.UpToSeq, req.UpToTime = nil, 0, nil // of direct gets: no matter here
 	s, err := c.running()
 	if s == nil {
 		return nil, err

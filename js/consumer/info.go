@@ -35,10 +35,9 @@ func (c *Consumer) Info(now int64) *jsapi.ConsumerInfo {
 		i.Paused, i.PauseRemaining = true, time.Duration(c.paused-now)
 	}
 	if cfg.PriorityPolicy != jsapi.PriorityNone && len(cfg.PriorityGroups) > 0 {
-		g := jsapi.PriorityGroupState{Group: c.group()}
+		g := jsapi.PriorityGroupState{Group: c.group(), PinnedTS: new(time.Time)} // the zero time is shown
 		if c.pin.id != "" {
-			t := time.Unix(0, c.pin.since).UTC()
-			g.PinnedClientID, g.PinnedTS = c.pin.id, &t
+			g.PinnedClientID, *g.PinnedTS = c.pin.id, time.Unix(0, c.pin.since).UTC()
 		}
 		i.PriorityGroups = []jsapi.PriorityGroupState{g}
 	}

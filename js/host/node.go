@@ -86,7 +86,7 @@ type apiInbox struct {
 func (i *apiInbox) Deliver(m *Msg) Verdict {
 	subj := string(m.Subject)
 	var call jsapi.APICall
-	if jsapi.ParseAPI(subj, &call) {
+	if system := i.account == i.h.o.SystemAccount; !system && jsapi.ParseAPI(subj, &call) {
 		switch call.Endpoint {
 		case jsapi.ConsumerNext, jsapi.ConsumerReset, jsapi.DirectGet:
 			return NotOne

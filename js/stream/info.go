@@ -91,9 +91,9 @@ func (m *Machine) CheckDelete(r *jsapi.MsgDeleteRequest, now int64, c *op.Cmd) *
 	m.log.State(&m.state)
 	var rec store.Rec
 	switch a := m.log.Load(r.Seq, &rec); {
-	case r.Seq > m.state.LastSeq || r.Seq == 0:
+	case r.Seq > m.state.LastSeq:
 		return jsapi.StreamMsgDeleteFailed.With("err", "stream store EOF")
-	case a == store.None:
+	case a == store.None || r.Seq == 0:
 		return jsapi.StreamMsgDeleteFailed.With("err", "no message found")
 	}
 	*c = op.Cmd{Kind: op.Remove, Seq: r.Seq, Time: now}
