@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"ramjet/js/jstest"
@@ -30,7 +31,11 @@ func (recordedLimits) Account(name string) *AccountLimits {
 
 // TestRecordedAnswers sends the recorded requests to the API over a whole host.
 func TestRecordedAnswers(t *testing.T) {
-	all, err := jstest.ReadAnswers("../api/testdata/answers.txt")
+	text, err := os.ReadFile("../api/testdata/answers.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := jstest.ParseAnswers(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -33,14 +32,9 @@ func (r *Recorded) HeaderBlock() []byte {
 	return []byte("NATS/1.0\r\n" + r.Header + "\r\n\r\n")
 }
 
-// ReadAnswers reads a file of recorded answers.
-func ReadAnswers(path string) (all []*Recorded, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	in := bufio.NewScanner(f)
+// ParseAnswers reads the text of a file of recorded answers.
+func ParseAnswers(text string) (all []*Recorded, err error) {
+	in := bufio.NewScanner(strings.NewReader(text))
 	in.Buffer(nil, 1<<20)
 	for n := 1; in.Scan(); n++ {
 		kind, rest, _ := strings.Cut(in.Text(), " ")
@@ -64,7 +58,7 @@ func ReadAnswers(path string) (all []*Recorded, err error) {
 			}
 			r.Answer = rest
 		default:
-			return nil, fmt.Errorf("%s:%d: %s", path, n, in.Text())
+			return nil, fmt.Errorf("line %d: %s", n, in.Text())
 		}
 	}
 	return all, in.Err()
