@@ -13,10 +13,11 @@ const (
 	Leaf                  // leafnode connection
 	JetStream             // the server itself, JetStream
 	Account               // the server itself, account service imports
+	Import                // no peer: a subscription that takes messages to another account
 	NumKinds
 )
 
-var kindNames = [NumKinds]string{"Client", "Router", "Gateway", "System", "Leafnode", "JetStream", "Account"}
+var kindNames = [NumKinds]string{"Client", "Router", "Gateway", "System", "Leafnode", "JetStream", "Account", "Import"}
 
 // String returns the name used in monitoring ("Client", "Leafnode", ...).
 func (k Kind) String() string {

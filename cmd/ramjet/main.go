@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 
+	"ramjet/engine/account"
 	"ramjet/engine/config"
 	"ramjet/engine/server"
 )
@@ -79,6 +80,9 @@ func checkConfig(flags *config.Flags, stderr io.Writer) int {
 	}
 	if err == nil {
 		err = config.Unsupported(opts)
+	}
+	if err == nil && len(opts.Operators) == 0 && len(opts.TrustedKeys) == 0 { // else accounts are not configuration
+		_, err = account.NewRegistry(opts)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", program, err)

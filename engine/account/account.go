@@ -1,6 +1,7 @@
 package account
 
 import (
+	"encoding/json"
 	"sync/atomic"
 
 	"ramjet/engine"
@@ -24,11 +25,25 @@ type Account struct {
 	// word so that a limit over their sum is checked and taken in one step.
 	conns atomic.Uint64
 	gone  gone
+
+	quoted  string // the name as JSON
+	imports importer
+	replies Replies
+	abandon abandon
 }
 
-func newAccount(id uint32, name string) *Account {
-	return &Account{ref: engine.AccountRef{ID: id, Name: name}, index: interest.NewIndex()}
+func newAccount(id uint32, name string, hooks *Hooks) *Account {
+	quoted, _ := json.Marshal(name) // a string can be encoded
+	a := &Account{ref: engine.AccountRef{ID: id, Name: name}, index: interest.NewIndex(), quoted: string(quoted)}
+	a.replies.account, a.replies.hooks, a.replies.bound = a, hooks, maxReplies
+	return a
 }
+
+// QuotedName returns the account's name as JSON. Any goroutine.
+func (a *Account) QuotedName() string { return a.quoted }
+
+// Replies returns the answers that services of the account owe to other accounts. Any goroutine.
+func (a *Account) Replies() *Replies { return &a.replies }
 
 // Name returns the account's name. Any goroutine.
 func (a *Account) Name() string { return a.ref.Name }

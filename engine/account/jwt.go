@@ -27,9 +27,9 @@ type Claims struct {
 	// Callout: users are let in by an authorization callout, except those of AuthUsers (public keys).
 	Callout   bool
 	AuthUsers []string
-	// Inactive counts imports and exports, which are read but not applied.
-	Inactive int
 
+	imports  jwt.Imports
+	exports  jwt.Exports
 	signers  map[string]*jwt.UserScope // who may issue users; nil: users carry their own limits
 	revoked  map[string]int64
 	limits   config.AccountLimits
@@ -61,7 +61,8 @@ func DecodeClaims(name, token string) (*Claims, error) {
 		Token: token, Subject: ac.Subject, Name: ac.Name, Issuer: ac.Issuer, Tags: ac.Tags,
 		NotBefore: unix(ac.NotBefore), Expires: unix(ac.Expires),
 		DisallowBearer: ac.Limits.DisallowBearer,
-		Inactive:       len(ac.Imports) + len(ac.Exports),
+		imports:        ac.Imports,
+		exports:        ac.Exports,
 		Callout:        ac.Authorization.IsEnabled(),
 		AuthUsers:      ac.Authorization.AuthUsers,
 		signers:        make(map[string]*jwt.UserScope, len(ac.SigningKeys)),
@@ -117,12 +118,7 @@ func (c *Claims) Signer(key string, strict bool) (scope *jwt.UserScope, ok bool)
 // Revoked reports whether the account has revoked the JWTs issued to user at or before issued, unix
 // seconds. Any goroutine.
 func (c *Claims) Revoked(user string, issued int64) bool {
-	for _, k := range [...]string{jwt.All, user} {
-		if at, ok := c.revoked[k]; ok && at >= issued {
-			return true
-		}
-	}
-	return false
+	return revoked(c.revoked, user, issued)
 }
 
 // Mappings returns the mappings in force. Not to be modified. Any goroutine.
@@ -180,13 +176,4 @@ func unix(sec int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(sec, 0)
-}
-
-// inactiveText is the warning about imports and exports of c.
-func (c *Claims) inactiveText() string {
-	who := c.Subject
-	if c.Name != "" {
-		who = strings.Join([]string{c.Subject, c.Name}, "/")
-	}
-	return fmt.Sprintf("Account %q has %d imports and exports, which are not active in this build of ramjet", who, c.Inactive)
 }

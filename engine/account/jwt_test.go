@@ -69,7 +69,7 @@ func TestClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Name != "acme" || c.Subject != acc.public || c.Issuer != op.public || !slices.Equal(c.Tags, []string{"env:prod"}) ||
-		c.Expires.Unix() != 2000000000 || c.NotBefore.Unix() != 5 || !c.DisallowBearer || c.Inactive != 1 {
+		c.Expires.Unix() != 2000000000 || c.NotBefore.Unix() != 5 || !c.DisallowBearer || len(c.exports) != 1 {
 		t.Errorf("%+v", c)
 	}
 	if want := (config.AccountLimits{MaxConn: 0, MaxLeafs: 2, MaxSubs: 1<<31 - 1, MaxPayload: -1}); c.limits != want {
@@ -126,8 +126,8 @@ func TestPreload(t *testing.T) {
 		})}, warning: "consecutive"},
 		{name: "expired", tokens: map[string]string{a.public: accountJWT(t, op, a.public, func(c *jwt.AccountClaims) { c.Expires = 1 })}},
 		{name: "imports", tokens: map[string]string{a.public: accountJWT(t, op, a.public, func(c *jwt.AccountClaims) {
-			c.Exports.Add(&jwt.Export{Subject: "x", Type: jwt.Service})
-		})}, warning: "has 1 imports and exports, which are not active"},
+			c.Imports.Add(&jwt.Import{Account: b.public, Subject: "x", Type: jwt.Service})
+		})}, warning: "Can't locate account [" + b.public + "] for import of [x] service"},
 	} {
 		r, err := NewRegistry(operatorOptions(op, tt.tokens))
 		if tt.err != "" {

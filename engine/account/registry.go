@@ -6,11 +6,15 @@ import (
 	"sync/atomic"
 
 	"ramjet/engine/config"
+	"ramjet/proto/base/clock"
 )
 
 // Registry holds the accounts of a server. Prepare and its commit are for the control goroutine;
 // everything else may be called on any goroutine.
-type Registry struct{ t atomic.Pointer[table] }
+type Registry struct {
+	t     atomic.Pointer[table]
+	hooks *Hooks
+}
 
 // table is one immutable set of accounts.
 type table struct {
@@ -25,7 +29,7 @@ type table struct {
 
 // NewRegistry builds the accounts of opts.
 func NewRegistry(opts *config.Options) (*Registry, error) {
-	r := &Registry{}
+	r := &Registry{hooks: &Hooks{Clock: clock.System()}}
 	r.t.Store(&table{})
 	commit, err := r.Prepare(opts)
 	if err != nil {
@@ -34,6 +38,9 @@ func NewRegistry(opts *config.Options) (*Registry, error) {
 	commit()
 	return r, nil
 }
+
+// UseHooks sets what the accounts need of the server. Before the first message; control goroutine.
+func (r *Registry) UseHooks(h Hooks) { *r.hooks = h }
 
 // Lookup returns the account called name, nil when there is none.
 func (r *Registry) Lookup(name string) *Account { return r.t.Load().byName[name] }
@@ -72,7 +79,7 @@ func (r *Registry) Range(fn func(*Account) bool) {
 // never.
 func (r *Registry) Prepare(opts *config.Options) (commit func(), err error) {
 	old := r.t.Load()
-	b := newBuilder(old)
+	b := newBuilder(old, r.hooks)
 	if err := b.build(opts); err != nil {
 		return nil, err
 	}
@@ -83,11 +90,13 @@ func (r *Registry) Prepare(opts *config.Options) (commit func(), err error) {
 type builder struct {
 	old, next *table
 	decoded   *table // whose JWTs need not be decoded again
+	hooks     *Hooks
 	snaps     map[*Account]*Snapshot
+	exchanges map[*Account]*Exchange
 }
 
-func newBuilder(old *table) *builder {
-	return &builder{old: old, decoded: old, snaps: make(map[*Account]*Snapshot),
+func newBuilder(old *table, hooks *Hooks) *builder {
+	return &builder{old: old, decoded: old, hooks: hooks, snaps: make(map[*Account]*Snapshot), exchanges: make(map[*Account]*Exchange),
 		next: &table{all: old.all[:len(old.all):len(old.all)], byName: make(map[string]*Account)}}
 }
 
@@ -97,6 +106,14 @@ func (b *builder) commit(r *Registry) {
 		a.snap.Store(s)
 	}
 	r.t.Store(b.next)
+	for a, s := range b.snaps {
+		a.apply(s.Exchange)
+	}
+	for _, a := range b.old.live {
+		if b.snaps[a] == nil {
+			a.apply(nil)
+		}
+	}
 }
 
 func (b *builder) build(opts *config.Options) error {
@@ -120,16 +137,17 @@ func (b *builder) build(opts *config.Options) error {
 	if err := b.preload(opts); err != nil {
 		return err
 	}
-	if sys == "" {
-		return nil
-	}
-	if b.next.system = b.next.byName[sys]; b.next.system == nil {
-		if sys != System {
-			return errors.New("error resolving system account: account missing")
+	if sys != "" {
+		if b.next.system = b.next.byName[sys]; b.next.system == nil {
+			if sys != System {
+				return errors.New("error resolving system account: account missing")
+			}
+			if b.next.system, err = b.add(opts, System, nil, nil, true); err != nil {
+				return err
+			}
 		}
-		b.next.system, err = b.add(opts, System, nil, nil, true)
 	}
-	return err
+	return b.exchange(opts)
 }
 
 // systemName returns the name of the system account of opts, "" for none.
@@ -158,7 +176,7 @@ func (b *builder) add(opts *config.Options, name string, c *config.Account, maps
 	}
 	a := b.known(name)
 	if a == nil {
-		a = newAccount(uint32(len(b.next.all)), name)
+		a = newAccount(uint32(len(b.next.all)), name, b.hooks)
 		a.snap.Store(s)
 		b.next.all = append(b.next.all, a)
 	}

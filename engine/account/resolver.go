@@ -67,9 +67,6 @@ func (b *builder) addClaims(opts *config.Options, c *Claims) error {
 	for _, w := range c.warnings {
 		b.warn("%s", w)
 	}
-	if c.Inactive > 0 {
-		b.warn("%s", c.inactiveText())
-	}
 	return nil
 }
 
@@ -83,8 +80,8 @@ func (r *Registry) Warnings() []string { return r.t.Load().warnings }
 // Trial returns a registry for opts that shares no account with r, to find out whether a configuration
 // works. JWTs that r has decoded are not decoded again. Control.
 func (r *Registry) Trial(opts *config.Options) (*Registry, error) {
-	t := &Registry{}
-	b := newBuilder(&table{})
+	t := &Registry{hooks: r.hooks}
+	b := newBuilder(&table{}, r.hooks)
 	b.decoded = r.t.Load()
 	if err := b.build(opts); err != nil {
 		return nil, err

@@ -21,6 +21,10 @@ type Snapshot struct {
 	JetStream *JetStream
 	// Claims is the JWT of the account in operator mode, else nil.
 	Claims *Claims
+	// Exchange is what the account exports and imports, nil for nothing. Incomplete counts imports of the
+	// JWT that are not in force.
+	Exchange   *Exchange
+	Incomplete int
 }
 
 var unlimited = config.AccountLimits{MaxConn: -1, MaxSubs: -1, MaxPayload: -1, MaxLeafs: -1}

@@ -96,7 +96,7 @@ func TestUnsupported(t *testing.T) {
 		"cluster { }\nleafnodes { }\nmqtt { }\ngateway { }":                                                               nil,
 		"\n\njetstream: true":                   {"jetstream: not supported yet by this build of ramjet (c.conf:3)"},
 		"accounts { A { jetstream: enabled } }": {"jetstream of account A: not supported yet by this build of ramjet (c.conf:1)"},
-		"accounts { A { exports [ {stream: a} ] }, B { imports [ {stream: {account: A, subject: a}} ] } }":                                          {"exports of account A: not supported", "imports of account B: not supported"},
+		"accounts { A { exports [ {stream: a} ] }, B { imports [ {stream: {account: A, subject: a}} ] } }":                                          nil,
 		"cluster { port: -1, name: a }\nleafnodes { port: -1 }\nresolver: URL(http://a)":                                                            {"cluster: not", "leafnodes: not", "resolver of type url (only MEM): not"},
 		"authorization { auth_callout { issuer: ABJHLOVMPA4CI6R5KLNGOB4GSLNIY7IOUPAJC4YFNDLQVIOBYQGUWVLA, auth_users: [a] }, users [ {user: a} ] }": {"auth_callout: not"},
 	} {

@@ -23,6 +23,9 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s: %s", where(p.Pos), p.Msg)
 }
 
+// At returns the problem msg at pos, which is "file:line:col" as in Export.Pos, or "" for nowhere.
+func At(pos, msg string) *Problem { return &Problem{Pos: parsePlace(pos), Msg: msg} }
+
 func where(p conf.Pos) string {
 	if p.Line == 0 {
 		return ""

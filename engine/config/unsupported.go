@@ -29,8 +29,6 @@ var unbuiltAccount = []struct {
 	name string
 	used func(a *Account) bool
 }{
-	{"exports", func(a *Account) bool { return len(a.Exports) > 0 }},
-	{"imports", func(a *Account) bool { return len(a.Imports) > 0 }},
 	{"jetstream", func(a *Account) bool { return a.JetStream != nil && a.JetStream.Enabled }},
 }
 

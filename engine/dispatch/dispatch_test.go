@@ -404,6 +404,13 @@ func TestRouter(t *testing.T) {
 	}
 }
 
+var testRouter = NewRouter(nil)
+
+// publish is Router.Publish without an account.
+func publish(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.Msg, queues [][]byte) Outcome {
+	return testRouter.publish(ctx, x, mapping, m, queues)
+}
+
 // benchWorld is 1 to 4 fan-out, a queue of 4, and the same with links.
 func benchWorld(t testing.TB) (*interest.Index, *Ctx) {
 	x := interest.NewIndex()

@@ -21,6 +21,8 @@ func (p *pass) plain() {
 			if accepts(m, s) {
 				p.ctx.links[p.link(s)].plain = s
 			}
+		case across:
+			p.cross(s)
 		}
 	}
 }

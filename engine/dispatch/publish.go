@@ -4,13 +4,19 @@ import (
 	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/interest"
+	"ramjet/proto/base/clock"
 )
 
 // Router routes messages of all accounts.
-type Router struct{ reg *account.Registry }
+type Router struct {
+	reg   *account.Registry
+	hooks Hooks
+}
 
 // NewRouter returns the router over reg.
-func NewRouter(reg *account.Registry) *Router { return &Router{reg: reg} }
+func NewRouter(reg *account.Registry) *Router {
+	return &Router{reg: reg, hooks: Hooks{Clock: clock.System()}}
+}
 
 // Publish routes m, published in acct: mapping (Client and Leaf origin), match, rules by kind, queue
 // selection, fan-out. Re-entrant for different ctx, and for the same ctx from inside a Deliver; m is
@@ -18,50 +24,55 @@ func NewRouter(reg *account.Registry) *Router { return &Router{reg: reg} }
 // per message.
 func (r *Router) Publish(ctx *Ctx, acct *account.Account, m *engine.Msg) Outcome {
 	m.Account = acct.Ref()
-	return publish(ctx, acct.Index(), acct.Snap().Map, m, nil)
+	return r.publish(ctx, acct.Index(), acct.Snap().Map, m, nil)
 }
 
 // PublishQueues is Publish for a message that came from another server: of the queue groups here
 // only those named in queues get it. They are borrowed.
 func (r *Router) PublishQueues(ctx *Ctx, acct *account.Account, m *engine.Msg, queues [][]byte) Outcome {
 	m.Account = acct.Ref()
-	return publish(ctx, acct.Index(), acct.Snap().Map, m, queues)
+	return r.publish(ctx, acct.Index(), acct.Snap().Map, m, queues)
 }
 
 // mapFunc is account.Snapshot.Map.
 type mapFunc = func(in, scratch []byte, rnd uint64) (out []byte, mapped, ok bool)
 
-func publish(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.Msg, queues [][]byte) Outcome {
-	if ctx.depth >= maxDepth {
-		return Outcome{Dropped: true}
-	}
+func (r *Router) publish(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.Msg, queues [][]byte) Outcome {
 	if mapping == nil || !mapsSubject(m.Origin) {
-		return route(ctx, x, m, queues)
+		return r.route(ctx, x, m, queues, nil)
 	}
+	return r.mapped(ctx, x, mapping, m, queues, nil)
+}
+
+// mapped is stage 1, then route.
+func (r *Router) mapped(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.Msg, queues [][]byte, via *hop) Outcome {
 	subject, at := m.Subject, len(ctx.mapped)
 	to, mapped, ok := mapping(subject, ctx.mapped[at:], ctx.random())
 	if !ok {
 		return Outcome{Mapped: mapped, Dropped: true}
 	}
 	if !mapped {
-		return route(ctx, x, m, queues)
+		return r.route(ctx, x, m, queues, via)
 	}
 	m.Subject = to
 	ctx.keepMapped(at, to)
-	out := route(ctx, x, m, queues)
+	out := r.route(ctx, x, m, queues, via)
 	out.Mapped = true
 	ctx.mapped = ctx.mapped[:min(at, len(ctx.mapped))]
 	m.Subject = subject
 	return out
 }
 
-// route is stages 2 to 5.
-func route(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]byte) (out Outcome) {
+// route is stages 2 to 5. via is how the message came from another account, nil if it did not.
+func (r *Router) route(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]byte, via *hop) (out Outcome) {
+	if ctx.depth >= maxDepth {
+		return Outcome{Dropped: true}
+	}
 	res := ctx.Cache.Lookup(x, m.Route())
 	if res.Empty() {
 		return out
 	}
-	p := pass{ctx: ctx, m: m, res: res, links: len(ctx.links), picks: len(ctx.picks)}
+	p := pass{r: r, ctx: ctx, m: m, res: res, via: via, links: len(ctx.links), picks: len(ctx.picks)}
 	ctx.enter()
 	p.plain()
 	if len(res.Queues) > 0 {
@@ -76,9 +87,11 @@ func route(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]byte) (out Out
 
 // pass is one message on its way through the stages.
 type pass struct {
+	r            *Router
 	ctx          *Ctx
 	m            *engine.Msg
 	res          *interest.Result
+	via          *hop
 	out          Outcome
 	links, picks int // where its part of ctx.links and ctx.picks begins
 }

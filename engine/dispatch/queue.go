@@ -58,6 +58,10 @@ func (p *pass) pick(g *interest.Group) {
 			}
 			p.choose(s)
 			return
+		case across:
+			if p.cross(s) {
+				return
+			}
 		}
 	}
 	if last != nil {

@@ -10,6 +10,7 @@ const (
 	local                // delivered to at once; may refuse
 	remote               // a link: chosen, then sent to once in stage 5
 	fallback             // for queues: a link taken only if nobody else takes the message
+	across               // to another account (imports.go)
 )
 
 // row is a line of the tables: the role by the kind of the subscription's connection.
@@ -19,7 +20,7 @@ type row [engine.NumKinds]role
 func inside(router, gateway, leaf role) row {
 	return row{
 		engine.Client: local, engine.System: local, engine.JetStream: local, engine.Account: local,
-		engine.Router: router, engine.Gateway: gateway, engine.Leaf: leaf,
+		engine.Router: router, engine.Gateway: gateway, engine.Leaf: leaf, engine.Import: across,
 	}
 }
 

@@ -65,6 +65,30 @@ func (c *Conn) Snapshot(info *sysapi.ConnInfo, now time.Time, authDetail bool) {
 	c.proto.Describe(info)
 }
 
+// ClientInfo describes the connection to others: account and round trip, or everything. Any goroutine.
+func (c *Conn) ClientInfo(detailed bool) *sysapi.ClientInfo {
+	if !detailed {
+		info := &sysapi.ClientInfo{RTT: c.RTT()}
+		if a := c.Account(); a != nil {
+			info.Account = a.Name()
+		}
+		return info
+	}
+	var i sysapi.ConnInfo
+	c.Snapshot(&i, time.Unix(0, c.start), true)
+	return ClientInfoOf(&i)
+}
+
+// ClientInfoOf is what events and services are told of the connection that i describes.
+func ClientInfoOf(i *sysapi.ConnInfo) *sysapi.ClientInfo {
+	start := i.Start
+	return &sysapi.ClientInfo{
+		Start: &start, Host: i.IP, ID: i.Cid, Account: i.Account, User: i.AuthorizedUser, Name: i.Name, Lang: i.Lang,
+		Version: i.Version, RTT: time.Duration(i.RTTNanos), NameTag: i.NameTag, Kind: i.Kind, ClientType: i.Type,
+		MQTTClient: i.MQTTClient, JWT: i.JWT, IssuerKey: i.IssuerKey, Tags: i.Tags,
+	}
+}
+
 // typeName is the transport shown for clients.
 func typeName(k engine.Kind, t engine.ConnType) string {
 	if k != engine.Client {

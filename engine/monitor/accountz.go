@@ -53,11 +53,14 @@ func (s *Server) AccountInfo(name string) (*sysapi.AccountInfo, error) {
 		Name: a.Name(), Updated: &updated, IsSystem: a == s.src.Accounts().System(), Complete: true, Leafs: leafs, Clients: clients,
 		Subs: stats.NumSubs, NameTag: a.NameTag(), Sublist: &stats, Mappings: s.mappings(a.Name()),
 	}
+	if x := a.Snap().Exchange; x != nil {
+		info.Exports, info.Imports = exports(x), imports(x, s.src.Now().UnixNano())
+	}
 	if c := a.Snap().Claims; c != nil {
 		info.Mappings = mapDests(c.Mappings())
 		info.JWT, info.IssuerKey, info.Tags, info.Claim = c.Token, c.Issuer, c.Tags, account.Payload(c.Token)
 		info.Expired = !c.Expires.IsZero() && !s.src.Now().Before(c.Expires)
-		info.Complete = c.Inactive == 0
+		info.Complete = a.Snap().Incomplete == 0
 		info.Revoked = c.Revocations()
 	}
 	return info, nil

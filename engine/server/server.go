@@ -124,6 +124,7 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	s.responders = ocsp.NewResponders()
 	s.pages = monitor.New(source{s})
 	s.sysacc = s.newSysacc()
+	s.joinAccounts()
 	s.ctl = newControl()
 	return s, nil
 }

@@ -97,11 +97,7 @@ func (s *Service) describe(c *link.Conn, now time.Time) (sysapi.ClientInfo, *sys
 	if i.Account == "" {
 		i.Account, i.NameTag = account.Global, account.Global
 	}
-	return sysapi.ClientInfo{
-		Start: &i.Start, Host: i.IP, ID: i.Cid, Account: i.Account, User: i.AuthorizedUser, Name: i.Name, Lang: i.Lang,
-		Version: i.Version, RTT: time.Duration(i.RTTNanos), NameTag: i.NameTag, Kind: i.Kind, ClientType: i.Type,
-		MQTTClient: i.MQTTClient, JWT: i.JWT, IssuerKey: i.IssuerKey, Tags: i.Tags,
-	}, &i
+	return *link.ClientInfoOf(&i), &i
 }
 
 // typed begins an event. The event worker.
@@ -165,4 +161,13 @@ func (s *Service) sendConns(w *worker, v *sysapi.AccountStat, subjects ...string
 	for _, subj := range subjects {
 		s.send(w, subj, "", &sysapi.AccountConns{TypedEvent: t, Server: *s.serverInfo(), AccountStat: *v})
 	}
+}
+
+// Measured publishes the latency of a service to subj in account a. Any goroutine.
+func (s *Service) Measured(a *account.Account, subj string, v *sysapi.ServiceLatency) {
+	now := s.p.Clock.Now().UTC()
+	s.note(func(w *worker) {
+		v.TypedEvent = s.typed(sysapi.LatencyType, now)
+		s.sendIn(w, a, subj, "", plain, v)
+	})
 }

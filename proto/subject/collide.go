@@ -21,3 +21,31 @@ func Collide(a, b string) bool {
 		a, b = arest, brest
 	}
 }
+
+// Intersect returns the pattern of the literal subjects that both a and b match; ok is false when there
+// are none. Both must be Valid. It allocates: for subscriptions and configuration.
+func Intersect(a, b string) (both string, ok bool) {
+	if !Collide(a, b) {
+		return "", false
+	}
+	out := make([]byte, 0, max(len(a), len(b)))
+	for {
+		at, arest, amore := Next(a)
+		bt, brest, bmore := Next(b)
+		switch {
+		case at == ">":
+			return string(append(out, b...)), true
+		case bt == ">":
+			return string(append(out, a...)), true
+		case at == "*":
+			out = append(out, bt...)
+		default:
+			out = append(out, at...)
+		}
+		if !amore || !bmore {
+			return string(out), true
+		}
+		out = append(out, Sep)
+		a, b = arest, brest
+	}
+}

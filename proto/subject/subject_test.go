@@ -164,3 +164,41 @@ func FuzzSubjects(f *testing.F) {
 		}
 	})
 }
+
+// TestIntersect checks the intersection of patterns against every literal of a small world.
+func TestIntersect(t *testing.T) {
+	words := []string{"a", "b"}
+	var literals []string
+	var walk func(prefix string, depth int)
+	walk = func(prefix string, depth int) {
+		for _, w := range words {
+			s := prefix + w
+			literals = append(literals, s)
+			if depth > 1 {
+				walk(s+".", depth-1)
+			}
+		}
+	}
+	walk("", 4)
+	r := seeded(t)
+	for range 3000 {
+		a, b := random(r, []string{"a", "b", "*"}, true), random(r, []string{"a", "b", "*"}, true)
+		both, ok := Intersect(a, b)
+		if ok != Collide(a, b) || ok && !Valid(both) {
+			t.Fatalf("Intersect(%q, %q) = %q, %v", a, b, both, ok)
+		}
+		for _, l := range literals {
+			if want := Match(l, a) && Match(l, b); want != (ok && Match(l, both)) {
+				t.Fatalf("Intersect(%q, %q) = %q, %v: %q is in both: %v", a, b, both, ok, l, want)
+			}
+		}
+	}
+}
+
+func TestUnplaced(t *testing.T) {
+	for in, want := range map[string]string{"a.$1.b.$2": "a.*.b.*", "{{wildcard(2)}}.>": "*.>", "a.*": "a.*", "a.$": "a.$", "plain": "plain"} {
+		if got := Unplaced(in); got != want {
+			t.Errorf("Unplaced(%q) = %q, want %q", in, got, want)
+		}
+	}
+}

@@ -152,6 +152,18 @@ func Placeholders(pattern string) string {
 	return strings.Join(toks, ".")
 }
 
+// Unplaced is the other way round: it turns the placeholders of single wildcards in a destination, $1 or
+// {{wildcard(1)}}, into `*`. A destination without any comes back as it is.
+func Unplaced(dest string) string {
+	toks := Split(nil, dest)
+	for i, tok := range toks {
+		if p, err := parsePlaceholder(tok); err == nil && p.fn == fnWildcard {
+			toks[i] = "*"
+		}
+	}
+	return strings.Join(toks, ".")
+}
+
 // Reverse returns the transform from destinations back to sources, nil if there is none: t uses
 // another function than wildcard, or not all wildcards.
 func (t *Transform) Reverse() *Transform {

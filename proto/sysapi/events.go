@@ -58,6 +58,7 @@ const (
 	ConnectType    = "io.nats.server.advisory.v1.client_connect"
 	DisconnectType = "io.nats.server.advisory.v1.client_disconnect"
 	ConnsType      = "io.nats.server.advisory.v1.account_connections"
+	LatencyType    = "io.nats.server.metric.v1.service_latency"
 )
 
 // TypedEvent is what every typed event starts with.
@@ -140,4 +141,18 @@ type GatewayStat struct {
 	Sent     DataStats `json:"sent"`
 	Received DataStats `json:"received"`
 	Inbound  int       `json:"inbound_connections"`
+}
+
+// ServiceLatency is one measured request to an exported service. The durations are in nanoseconds.
+type ServiceLatency struct {
+	TypedEvent
+	Status    int                 `json:"status"`
+	Error     string              `json:"description,omitempty"`
+	Requestor *ClientInfo         `json:"requestor,omitempty"`
+	Responder *ClientInfo         `json:"responder,omitempty"`
+	Header    map[string][]string `json:"header,omitempty"` // only what made it be measured
+	Start     time.Time           `json:"start"`
+	Service   time.Duration       `json:"service"`
+	System    time.Duration       `json:"system"`
+	Total     time.Duration       `json:"total"`
 }

@@ -141,6 +141,8 @@ type AccountInfo struct {
 	Clients   int                  `json:"client_connections"`
 	Subs      uint32               `json:"subscriptions"`
 	Mappings  map[string][]MapDest `json:"mappings,omitempty"`
+	Exports   []AccountExport      `json:"exports,omitempty"`
+	Imports   []AccountImport      `json:"imports,omitempty"`
 	JWT       string               `json:"jwt,omitempty"`
 	IssuerKey string               `json:"issuer_key,omitempty"`
 	NameTag   string               `json:"name_tag,omitempty"`
@@ -148,6 +150,40 @@ type AccountInfo struct {
 	Claim     json.RawMessage      `json:"decoded_jwt,omitempty"`
 	Revoked   map[string]time.Time `json:"revoked_user,omitempty"`
 	Sublist   *SublistStats        `json:"sublist_stats,omitempty"`
+}
+
+// AccountExport is a stream or service that an account exports.
+type AccountExport struct {
+	Subject       string               `json:"subject,omitempty"`
+	Type          string               `json:"type"`
+	TokenReq      bool                 `json:"token_req,omitempty"`
+	ResponseType  string               `json:"response_type,omitempty"`
+	Threshold     time.Duration        `json:"response_threshold,omitempty"`
+	Latency       *LatencySettings     `json:"service_latency,omitempty"`
+	TokenPosition int                  `json:"account_token_position,omitempty"`
+	AllowTrace    bool                 `json:"allow_trace,omitempty"`
+	Approved      []string             `json:"approved_accounts,omitempty"`
+	Revoked       map[string]time.Time `json:"revoked_activations,omitempty"`
+}
+
+// LatencySettings say how a service is measured. Sampling is "headers" or a percentage.
+type LatencySettings struct {
+	Sampling any    `json:"sampling"`
+	Results  string `json:"results"`
+}
+
+// AccountImport is a stream or service that an account imports.
+type AccountImport struct {
+	Subject      string           `json:"subject,omitempty"`
+	Account      string           `json:"account,omitempty"`
+	To           string           `json:"to,omitempty"`
+	LocalSubject string           `json:"local_subject,omitempty"`
+	Type         string           `json:"type,omitempty"`
+	AllowTrace   bool             `json:"allow_trace,omitempty"`
+	Invalid      bool             `json:"invalid"`
+	Share        bool             `json:"share"`
+	Tracking     bool             `json:"tracking"`
+	Latency      *LatencySettings `json:"latency,omitempty"`
 }
 
 // MapDest is a mapping destination.

@@ -1,0 +1,86 @@
+package dispatch
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/proto/base/clock"
+	"ramjet/proto/header"
+	"ramjet/proto/sysapi"
+)
+
+// Asker is a connection that a message came from.
+type Asker interface {
+	// RTT returns the last measured round trip, 0 if there was none. Any goroutine.
+	RTT() time.Duration
+	// ClientInfo describes the connection: account and round trip, or everything. Any goroutine.
+	ClientInfo(detailed bool) *sysapi.ClientInfo
+}
+
+// Hooks are what routing between accounts needs of the server. Constant once the router is used; every
+// function may be called on any goroutine and must not block. nil members do nothing.
+type Hooks struct {
+	Clock  clock.Clock
+	Server func() string // name of this server
+	// Find returns the open connection with that id, nil when there is none.
+	Find func(id uint64) Asker
+	// Measured hears of the latency of a service, to be published to subject in account a.
+	Measured func(a *account.Account, subject string, v *sysapi.ServiceLatency)
+	// ReplySuffix is appended to reply subjects of measured requests.
+	ReplySuffix string
+}
+
+// UseHooks sets the hooks; before the first Publish.
+func (r *Router) UseHooks(h Hooks) { r.hooks = h }
+
+// find returns the connection with the given id, nil when it is not there any more.
+func (r *Router) find(id uint64) Asker {
+	if id == 0 || r.hooks.Find == nil {
+		return nil
+	}
+	return r.hooks.Find(id)
+}
+
+func (r *Router) rtt(id uint64) time.Duration {
+	if c := r.find(id); c != nil {
+		return c.RTT()
+	}
+	return 0
+}
+
+// details returns who asks as JSON: where the importer shares it, in the system account, and along a
+// chain of imports, where what the first one told is handed on. nil: nothing is to be said.
+func (r *Router) details(i *account.ServiceImport, via *hop, m *engine.Msg) []byte {
+	system := i.From == r.reg.System()
+	var info *sysapi.ClientInfo
+	if via.prev != nil {
+		var said sysapi.ClientInfo
+		if v := header.Get(m.Header, infoKey); len(v) > 0 && json.Unmarshal(v, &said) == nil {
+			info = &said
+			info.Service = i.Owner.Name()
+		}
+	}
+	if info == nil {
+		if m.Origin == engine.System {
+			return nil
+		}
+		if c := r.find(m.OriginID); c != nil {
+			info = c.ClientInfo(via.share)
+		} else {
+			info = &sysapi.ClientInfo{Account: i.Owner.Name()}
+		}
+	}
+	if (via.share || i.Share || system) && r.hooks.Server != nil {
+		info.Server = r.hooks.Server()
+	}
+	b, err := json.Marshal(info)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
