@@ -91,7 +91,6 @@ type external struct {
 
 var externals = []external{
 	{"github.com/panjf2000/gnet", []string{"engine/netio"}, "only netio knows the reactor"},
-	{"github.com/cloudwego/netpoll", []string{"engine/netio"}, "only netio knows the reactor"},
 	{"go.etcd.io/raft", []string{"raft/..."}, "only raft drives consensus"},
 	{"github.com/nats-io/nats.go", []string{"bench", "cmd/...", "engine/simtest"}, "the client library is for tests, bench and commands"},
 	{"github.com/minio/highwayhash", []string{"js/backup", "cmd/..."}, "checksums of foreign files"},

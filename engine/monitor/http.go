@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/valyala/bytebufferpool"
 
 	"ramjet/engine"
 	"ramjet/engine/config"
@@ -148,24 +151,45 @@ func (s *Server) json(p *page) http.HandlerFunc {
 		if c, ok := v.(coded); ok {
 			code, v = c.code, c.body
 		}
-		b, err := marshal(v, p.compact)
-		if err != nil {
+		buf := bytebufferpool.Get()
+		defer bytebufferpool.Put(buf)
+		if err := encode(buf, v, p.compact); err != nil {
 			s.src.Logger().Logf(engine.Error, "RJ-M001", "Error marshaling response to %s request: %v", p.path, err)
-			code, b = http.StatusInternalServerError, []byte(err.Error())
+			code = http.StatusInternalServerError
+			buf.SetString(err.Error())
 		}
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
 		w.WriteHeader(code)
-		_, _ = w.Write(b)
+		_, _ = w.Write(buf.B)
 	}
 }
 
-func marshal(v any, compact bool) ([]byte, error) {
+// encode writes v as JSON to buf. A page may be megabytes, and is asked for again and again: the pool keeps buffers of
+// the size that is usual.
+func encode(buf *bytebufferpool.ByteBuffer, v any, compact bool) error {
 	if compact {
-		return json.Marshal(v)
+		return encodeLine(buf, v)
 	}
-	return json.MarshalIndent(v, "", "  ")
+	line := bytebufferpool.Get()
+	defer bytebufferpool.Put(line)
+	if err := encodeLine(line, v); err != nil {
+		return err
+	}
+	dst := bytes.NewBuffer(buf.B[:0])
+	err := json.Indent(dst, line.B, "", "  ")
+	buf.B = dst.Bytes()
+	return err
+}
+
+// encodeLine writes v without indentation.
+func encodeLine(buf *bytebufferpool.ByteBuffer, v any) error {
+	if err := json.NewEncoder(buf).Encode(v); err != nil {
+		return err
+	}
+	buf.B = buf.B[:len(buf.B)-1] // Encode ends with a newline, the pages do not
+	return nil
 }
 
 // requestCounts returns the requests by path, of pages asked at least once.
