@@ -286,15 +286,15 @@ func (o *OracleStream) store(now int64, p *Post) {
 			o.ids[id] = oracleID{m.Seq, o.time}
 		}
 	}
+	o.trimSubject(m.Subject)
+	if o.Cfg.Discard == jsapi.DiscardOld {
+		o.trim()
+	}
 	switch roll, _ := hdr.Get(jsapi.HdrRollup); roll {
 	case "all":
 		o.del(func(x *OracleMsg) bool { return x.Seq < m.Seq })
 	case "sub":
 		o.del(func(x *OracleMsg) bool { return x.Seq < m.Seq && x.Subject == m.Subject })
-	}
-	o.trimSubject(m.Subject)
-	if o.Cfg.Discard == jsapi.DiscardOld {
-		o.trim()
 	}
 }
 

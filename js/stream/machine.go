@@ -119,8 +119,8 @@ func (m *Machine) applyMsg(c *op.Cmd, out *Effects) {
 	m.lastID = append(m.lastID[:0], c.MsgID...)
 	m.trackSource(c)
 	out.List = append(out.List, Effect{Kind: Stored, Seq: c.Seq, Subject: out.copy(c.Subject)})
+	m.enforce(c.Subject, out) // before the roll-up: what both would remove counts twice
 	m.rollup(c, out)
-	m.enforce(c.Subject, out)
 	if m.cfg.AllowMsgSchedules {
 		m.trackSchedule(c, out)
 	}

@@ -11,7 +11,6 @@ import (
 	"ramjet/proto/base/rng"
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
-	"ramjet/store"
 )
 
 func TestAllocations(t *testing.T) {
@@ -47,113 +46,6 @@ func TestAllocations(t *testing.T) {
 		}
 		if got := testing.AllocsPerRun(100, run); got > 0 {
 			t.Errorf("%s: %v allocations in 16 publishes", name, got)
-		}
-	}
-}
-
-// oracle is a stream as a person would describe it.
-type oracle struct {
-	msgs []store.Rec
-	last uint64
-	cfg  *jsapi.StreamConfig
-}
-
-func (o *oracle) del(keep func(i int, m *store.Rec) bool) {
-	var out []store.Rec
-	for i := range o.msgs {
-		if keep(i, &o.msgs[i]) {
-			out = append(out, o.msgs[i])
-		}
-	}
-	o.msgs = out
-}
-
-func (o *oracle) publish(subj string, roll string) bool {
-	count := 0
-	for _, m := range o.msgs {
-		if string(m.Subject) == subj {
-			count++
-		}
-	}
-	most := int(o.cfg.MaxMsgsPerSubject)
-	if o.cfg.Discard == jsapi.DiscardNew {
-		if most > 0 && count >= most {
-			if o.cfg.DiscardNewPerSubject && roll == "" {
-				return false
-			}
-		} else if o.cfg.MaxMsgs > 0 && len(o.msgs) >= int(o.cfg.MaxMsgs) {
-			return false
-		}
-	}
-	o.last++
-	seq := o.last
-	o.msgs = append(o.msgs, store.Rec{Seq: seq, Subject: []byte(subj)})
-	switch roll {
-	case "sub":
-		o.del(func(_ int, m *store.Rec) bool { return m.Seq == seq || string(m.Subject) != subj })
-	case "all":
-		o.del(func(_ int, m *store.Rec) bool { return m.Seq == seq })
-	}
-	if most > 0 {
-		extra := -most
-		for _, m := range o.msgs {
-			if string(m.Subject) == subj {
-				extra++
-			}
-		}
-		o.del(func(_ int, m *store.Rec) bool {
-			if string(m.Subject) == subj && extra > 0 {
-				extra--
-				return false
-			}
-			return true
-		})
-	}
-	if n := len(o.msgs) - int(o.cfg.MaxMsgs); o.cfg.MaxMsgs > 0 && n > 0 && o.cfg.Discard == jsapi.DiscardOld {
-		o.msgs = o.msgs[n:]
-	}
-	return true
-}
-
-func TestOracle(t *testing.T) {
-	configs := []string{`{"allow_rollup_hdrs":true}`, `{"max_msgs":7,"allow_rollup_hdrs":true}`, `{"max_msgs":9,"max_msgs_per_subject":2,"allow_rollup_hdrs":true}`,
-		`{"max_msgs":9,"discard":"new"}`, `{"max_msgs":9,"max_msgs_per_subject":2,"discard":"new"}`,
-		`{"max_msgs":9,"max_msgs_per_subject":2,"discard":"new","discard_new_per_subject":true,"allow_rollup_hdrs":true}`}
-	for seed := uint64(1); seed <= 60; seed++ {
-		src := rng.New(seed)
-		r := newRig(t, configs[src.Intn(len(configs))])
-		o := oracle{cfg: r.m.Config()}
-		for step := 0; step < 200; step++ {
-			switch src.Intn(10) {
-			case 0:
-				seq := 1 + src.Uint64n(o.last+2)
-				r.b.Add(&op.Cmd{Kind: op.Remove, Seq: seq})
-				o.del(func(_ int, m *store.Rec) bool { return m.Seq != seq })
-				r.flush()
-			case 1:
-				below := src.Uint64n(o.last + 2)
-				r.b.Add(&op.Cmd{Kind: op.Purge, Seq: below, Subject: []byte("a.*")})
-				o.del(func(_ int, m *store.Rec) bool {
-					return !bytes.HasPrefix(m.Subject, []byte("a.")) || below != 0 && m.Seq >= below
-				})
-				r.flush()
-			default:
-				subj := []string{"a.1", "a.2", "a.3", "b.1", "b.2"}[src.Intn(5)]
-				roll, pairs := "", []string(nil)
-				if o.cfg.AllowRollup && src.Intn(12) == 0 {
-					roll = []string{"sub", "all"}[src.Intn(2)]
-					pairs = []string{"Nats-Rollup", roll}
-				}
-				ok := o.publish(subj, roll)
-				got := r.pub(subj, "x", pairs...)
-				if want := fmt.Sprintf(`"seq":%d`, o.last); ok && got != want || !ok && got == want {
-					t.Fatalf("seed %d step %d: stored %v, got %q, want %q", seed, step, ok, got, want)
-				}
-			}
-			want := rig{log: &fakeLog{msgs: o.msgs}}
-			if got := r.seqs(); got != want.seqs() {
-				t.Fatalf("seed %d step %d: got %s, want %s", seed, step, got, want.seqs())
-			}
 		}
 	}
 }

@@ -24,7 +24,7 @@ var (
 		checkInterest, checkServer, checkAccountBytes, checkTTL, checkDiscardNew}
 	clusteredOrder = []checkFn{checkSealed, checkServer, checkAccountBytes, checkMsgSize, checkRecord, checkHeaderSize, checkIncr,
 		checkStream, checkTTLAllowed, checkTTL, checkDupe, checkStreamSource, checkCounter, checkLastSeq, checkSubjectSeq,
-		checkLastID, checkSchedule, checkRollup, checkInterest, checkDiscardNew}
+		checkSchedule, checkRollup, checkInterest, checkDiscardNew, checkLastID}
 )
 
 func storeFailed(text string) *jsapi.Error { return jsapi.StreamStoreFailed.With("err", text) }
