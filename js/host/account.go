@@ -19,6 +19,7 @@ type Account struct {
 	lock     sync.Mutex                       // of the API: creating, changing and deleting assets
 	limits   atomic.Pointer[AccountLimits]    // nil: JetStream is not enabled
 	used     [2][maxReplicas + 1]atomic.Int64 // bytes by storage and replicas, each replica once
+	restores map[string]*restore              // on the way, under lock
 	leaveAPI func()                           // under lock
 
 	mu       sync.RWMutex // leaf

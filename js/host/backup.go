@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -151,6 +152,7 @@ func (s *Stream) send(ses *backup.SnapshotSession, enc *backup.Encoder, q *arriv
 			}
 			recs.list = recs.list[1:]
 		}
+		ses.Tick(s.h.unix())
 		m, ok := ses.Next(s.h.unix())
 		if !ok {
 			q.run(s.h, ses.Deadline())
@@ -237,12 +239,23 @@ type restore struct {
 	size      int
 	unsynced  int
 	consumers []*backup.Consumer
+	giveUp    func()        // as if the client had become silent
+	decided   chan struct{} // closed when received is known
+	received  bool          // everything came
+	gone      chan struct{} // closed, unless received, when the files are removed
 }
 
 // Restore implements api.Account.
 func (a *Account) Restore(r *api.Request, req *jsapi.RestoreRequest, done func(*api.Restored)) (string, *jsapi.Error) {
 	h := a.h
-	x := &restore{a: a, cfg: &req.Config}
+	x := &restore{a: a, cfg: &req.Config, decided: make(chan struct{}), gone: make(chan struct{})}
+	if before := a.restores[x.cfg.Name]; before != nil {
+		before.giveUp()
+		if <-before.decided; before.received { // it only waits for the lock
+			return "", jsapi.StreamNameExistRestoreFailed.Err()
+		}
+		<-before.gone
+	}
 	s, err := h.newStream(a, x.cfg, h.env.Clock.Now().UTC(), true)
 	if err != nil {
 		return "", err
@@ -267,13 +280,20 @@ func (a *Account) Restore(r *api.Request, req *jsapi.RestoreRequest, done func(*
 		s.discard()
 		return "", jsapi.StreamRestore.Wrap(serr)
 	}
+	x.giveUp = func() { q.put(func() { ses.Tick(math.MaxInt64) }) }
+	if a.restores == nil {
+		a.restores = map[string]*restore{}
+	}
+	a.restores[x.cfg.Name] = x
 	h.env.Go(func() {
 		for ses.Phase() == backup.Receiving {
 			q.run(h, ses.Deadline())
 			ses.Tick(h.unix())
 		}
 		cancel()
-		if ses.Phase() == backup.Received {
+		x.received = ses.Phase() == backup.Received
+		close(x.decided)
+		if x.received {
 			ses.Finish(x.activate())
 		}
 		end := &api.Restored{Bytes: ses.Bytes(), Reply: ses.Reply(), Err: ses.APIError()}
@@ -281,10 +301,28 @@ func (a *Account) Restore(r *api.Request, req *jsapi.RestoreRequest, done func(*
 			end.Stream = s
 		} else {
 			s.discard()
+			if !x.received {
+				close(x.gone) // whoever holds the lock may wait for it
+			}
+			x.forget()
 		}
 		done(end)
 	})
 	return ses.Subject(), nil
+}
+
+// forget takes the restore off the list of its account.
+func (x *restore) forget() {
+	x.a.lock.Lock()
+	defer x.a.lock.Unlock()
+	x.left()
+}
+
+// left is forget under the account's lock.
+func (x *restore) left() {
+	if x.a.restores[x.cfg.Name] == x {
+		delete(x.a.restores, x.cfg.Name)
+	}
 }
 
 // activate makes the restored stream a stream like others.
@@ -292,9 +330,10 @@ func (x *restore) activate() error {
 	a, s := x.a, x.s
 	a.lock.Lock()
 	defer a.lock.Unlock()
-	if a.stream(x.cfg.Name) != nil {
+	if a.restores[x.cfg.Name] != x || a.stream(x.cfg.Name) != nil {
 		return jsapi.StreamNameExistRestoreFailed.Err()
 	}
+	x.left()
 	ctx := &stream.Context{Each: func(fn func(*jsapi.StreamConfig) bool) {
 		for _, o := range a.list() {
 			if !fn(o.conf.Load()) {

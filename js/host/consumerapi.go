@@ -2,6 +2,7 @@ package host
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 
 	"ramjet/js/advisory"
@@ -229,7 +230,7 @@ func (c *Consumer) Pause(until time.Time) *jsapi.Error {
 	var at int64
 	if !until.IsZero() {
 		u := until.UTC()
-		cfg.PauseUntil, at = &u, u.UnixNano()
+		cfg.PauseUntil, at = &u, unixNano(u)
 	}
 	if err := c.save(&cfg); err != nil {
 		return err
@@ -244,6 +245,17 @@ func (c *Consumer) Pause(until time.Time) *jsapi.Error {
 		return jsapi.NotEnabled.Err()
 	}
 	return nil
+}
+
+// unixNano is t.UnixNano, within what it can tell.
+func unixNano(t time.Time) int64 {
+	switch {
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64 - 1
+	case t.Before(time.Unix(0, 0)):
+		return 0
+	}
+	return t.UnixNano()
 }
 
 // Unpin gives up the pinned client of a group.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"ramjet/js/api"
+	"ramjet/js/backup"
 	"ramjet/js/stream"
 	"ramjet/proto/base/clock"
 	"ramjet/proto/base/rng"
@@ -154,13 +156,16 @@ type world struct {
 	t   *testing.T
 	n   *net
 	fs  vfs.FS
+	clk clock.Clock
 	h   *Host
 	log []string
 	mu  sync.Mutex
 }
 
-func newWorld(t *testing.T, fs vfs.FS) *world {
-	w := &world{t: t, n: newNet(), fs: fs}
+func newWorld(t *testing.T, fs vfs.FS) *world { return newWorldAt(t, fs, clock.System()) }
+
+func newWorldAt(t *testing.T, fs vfs.FS, clk clock.Clock) *world {
+	w := &world{t: t, n: newNet(), fs: fs, clk: clk}
 	w.open()
 	t.Cleanup(func() { _ = w.h.Close() })
 	return w
@@ -168,7 +173,7 @@ func newWorld(t *testing.T, fs vfs.FS) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	h, err := Open(Env{FS: w.fs, Clock: clock.System(), Rand: rng.New(1), Bus: func(int) Bus { return w.n }, Limits: unlimited{},
+	h, err := Open(Env{FS: w.fs, Clock: w.clk, Rand: rng.New(1), Bus: func(int) Bus { return w.n }, Limits: unlimited{},
 		Events: Events{Log: func(id, format string, args ...any) {
 			w.mu.Lock()
 			w.log = append(w.log, id+" "+fmt.Sprintf(format, args...))
@@ -325,5 +330,51 @@ func TestRetention(t *testing.T) {
 	s = w.account().stream("Q")
 	if i := s.Info(nil, &jsapi.Page{}); i.State.Msgs != 2 || i.State.FirstSeq != 2 || i.State.Consumers != 0 {
 		t.Errorf("after the restart: state %+v", i.State)
+	}
+}
+
+// TestBackupWithoutReceiver: a backup that nobody acknowledges ends.
+func TestBackupWithoutReceiver(t *testing.T) {
+	clk := clock.NewManual(time.Unix(1e9, 0))
+	w := newWorldAt(t, vfs.NewMem(), clk)
+	s := w.create(jsapi.StreamConfig{Name: "S", Subjects: []string{"s.*"}})
+	body := make([]byte, 100<<10)
+	rng.New(1).Fill(body) // does not shrink
+	w.publish("s.a", string(body))
+	_, run, err := s.Snapshot(&api.Request{Account: "A"}, &jsapi.SnapshotRequest{DeliverSubject: "d", ChunkSize: 1024, WindowSize: 1024})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- run() }()
+	for {
+		select {
+		case err := <-done:
+			if err != backup.ErrNoFlowResponse {
+				t.Errorf("ended with %v", err)
+			}
+			return
+		default:
+			clk.Advance(100 * time.Millisecond)
+		}
+	}
+}
+
+// TestRestoreTwice: the second request for a stream takes the place of the first, whose client went away.
+func TestRestoreTwice(t *testing.T) {
+	w := newWorld(t, vfs.NewMem())
+	req := &jsapi.RestoreRequest{Config: jsapi.StreamConfig{Name: "R", Subjects: []string{"r"}, Replicas: 1}}
+	a := w.account()
+	ends := make(chan *api.Restored, 2)
+	for range 2 {
+		a.Lock()
+		_, err := a.Restore(&api.Request{Account: "A"}, req, func(r *api.Restored) { ends <- r })
+		a.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if end := <-ends; end.Err == nil {
+		t.Error("the first did not end")
 	}
 }
