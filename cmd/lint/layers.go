@@ -32,7 +32,7 @@ var layers = []layer{
 	{"proto/base/invariant", base, []string{"net", "net/..."}, "the floor knows neither NATS nor I/O; invariant may read the environment"},
 	{"proto/base/...", base, []string{"net", "net/...", "os", "os/..."}, "the floor knows neither NATS nor I/O"},
 	{"proto/jsapi", with(pure, []string{"proto/header"}), []string{"net", "net/...", "os", "os/..."}, "API types are data"},
-	{"proto/sysapi", with(pure, []string{"proto/header"}), []string{"net", "net/...", "os", "os/..."}, "API types are data"},
+	{"proto/sysapi", with(pure, []string{"proto/header", "proto/jsapi"}), []string{"net", "net/...", "os", "os/..."}, "API types are data"},
 	{"proto/...", pure, noIO, "proto is pure: bytes in, values out"},
 
 	{"store", base, nil, "vocabulary only"},

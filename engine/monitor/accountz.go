@@ -52,6 +52,7 @@ func (s *Server) AccountInfo(name string) (*sysapi.AccountInfo, error) {
 	info := &sysapi.AccountInfo{
 		Name: a.Name(), Updated: &updated, IsSystem: a == s.src.Accounts().System(), Complete: true, Leafs: leafs, Clients: clients,
 		Subs: stats.NumSubs, NameTag: a.NameTag(), Sublist: &stats, Mappings: s.mappings(a.Name()),
+		JetStream: s.src.JetStream() != nil && a.Snap().JetStream != nil,
 	}
 	if x := a.Snap().Exchange; x != nil {
 		info.Exports, info.Imports = exports(x), imports(x, s.src.Now().UnixNano())

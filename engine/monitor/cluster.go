@@ -43,21 +43,6 @@ func (s *Server) Leafz(*sysapi.LeafzOptions) (*sysapi.Leafz, error) {
 	return &sysapi.Leafz{ID: s.src.ID(), Now: s.src.Now().UTC(), Leafs: []sysapi.LeafInfo{}}, nil
 }
 
-func (s *Server) jsz(q *params) (any, error) {
-	o := sysapi.JSzOptions{
-		Account: q.string("acc"), Accounts: q.bool("accounts"), Streams: q.bool("streams"), Consumer: q.bool("consumers"),
-		DirectConsumer: q.bool("direct-consumers"), Config: q.bool("config"), LeaderOnly: q.bool("leader-only"),
-		RaftGroups: q.bool("raft"), StreamLeaderOnly: q.bool("stream-leader-only"),
-	}
-	o.Offset, o.Limit = q.page()
-	return s.Jsz(&o)
-}
-
-// Jsz reports about JetStream.
-func (s *Server) Jsz(*sysapi.JSzOptions) (*sysapi.JSInfo, error) {
-	return &sysapi.JSInfo{ID: s.src.ID(), Now: s.src.Now().UTC(), Disabled: true}, nil
-}
-
 func (s *Server) raftz(*params) (any, error) {
 	return nil, &statusError{http.StatusNotFound, "No Raft nodes registered"}
 }

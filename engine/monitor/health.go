@@ -20,32 +20,48 @@ func (s *Server) healthz(q *params) (any, error) {
 	return coded{code, h}, nil
 }
 
-// Healthz says whether the server, or what o names, is well. StatusCode is always set.
-func (s *Server) Healthz(o *sysapi.HealthzOptions) *sysapi.Health {
-	fail := func(code int, kind, text string) *sysapi.Health {
-		if !o.Details {
-			return &sysapi.Health{StatusCode: code, Status: status(code), Error: text}
-		}
-		return &sysapi.Health{StatusCode: code, Status: "error", Errors: []sysapi.HealthError{
-			{Type: kind, Account: o.Account, Stream: o.Stream, Consumer: o.Consumer, Error: text}}}
-	}
-	switch {
-	case o.Account == "" && o.Stream != "":
-		return fail(http.StatusBadRequest, "BAD_REQUEST", `account must not be empty when checking stream`)
-	case o.Stream == "" && o.Consumer != "":
-		return fail(http.StatusBadRequest, "BAD_REQUEST", `stream must not be empty when checking consumer`)
-	}
-	if ok, reasons := s.src.Ready(); !ok {
-		return fail(http.StatusServiceUnavailable, "CONNECTION", strings.Join(reasons, "; "))
-	}
-	return &sysapi.Health{StatusCode: http.StatusOK, Status: "ok"}
+// healthBuilder collects what is wrong.
+type healthBuilder struct {
+	details bool
+	h       sysapi.Health
 }
 
-func status(code int) string {
-	if code == http.StatusServiceUnavailable {
-		return "unavailable"
+// fail notes e; the first one decides about the status.
+func (b *healthBuilder) fail(code int, e sysapi.HealthError) {
+	if b.h.StatusCode == 0 {
+		b.h.StatusCode = code
 	}
-	return "error"
+	switch {
+	case b.details:
+		b.h.Status = "error"
+		b.h.Errors = append(b.h.Errors, e)
+	case b.h.Error == "":
+		b.h.Status, b.h.Error = "unavailable", e.Error
+		if code == http.StatusBadRequest {
+			b.h.Status = "error"
+		}
+	}
+}
+
+// Healthz says whether the server, or what o names, is well. StatusCode is always set.
+func (s *Server) Healthz(o *sysapi.HealthzOptions) *sysapi.Health {
+	b := &healthBuilder{details: o.Details}
+	switch {
+	case o.Account == "" && o.Stream != "":
+		b.fail(http.StatusBadRequest, sysapi.HealthError{Type: "BAD_REQUEST", Error: `"account" must not be empty when checking stream health`})
+	case o.Stream == "" && o.Consumer != "":
+		b.fail(http.StatusBadRequest, sysapi.HealthError{Type: "BAD_REQUEST", Error: `"stream" must not be empty when checking consumer health`})
+	default:
+		if ok, reasons := s.src.Ready(); !ok {
+			b.fail(http.StatusServiceUnavailable, sysapi.HealthError{Type: "CONNECTION", Error: strings.Join(reasons, "; ")})
+			break
+		}
+		s.jetStreamHealth(o, b)
+	}
+	if b.h.StatusCode == 0 {
+		return &sysapi.Health{StatusCode: http.StatusOK, Status: "ok"}
+	}
+	return &b.h
 }
 
 // Probe is the answer of /livez and /readyz.

@@ -10,6 +10,7 @@ import (
 	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/link"
+	"ramjet/proto/sysapi"
 )
 
 // metric is one exported series family; names and meanings are documented in docs/metrics.md and do not change.
@@ -26,6 +27,11 @@ type reading struct {
 	c   link.Counters
 	rss int64
 	cpu float64
+
+	js      JetStream // nil: off
+	stats   sysapi.JetStreamStats
+	journal sysapi.JSJournal
+	assets  map[string]JetStreamAssets // by account
 }
 
 func gauge(name, help string, read func(r *reading) float64) metric {
@@ -38,6 +44,56 @@ func counter(name, help string, read func(r *reading) float64) metric {
 
 func one(read func(r *reading) float64) func(*reading, func(float64, ...string)) {
 	return func(r *reading, emit func(float64, ...string)) { emit(read(r)) }
+}
+
+// jetStream is one of the series of a server that has JetStream; without it there is no sample.
+func jetStream(name, help string, kind prometheus.ValueType, read func(r *reading) float64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, nil), kind, func(r *reading, emit func(float64, ...string)) {
+		if r.js != nil {
+			emit(read(r))
+		}
+	}}
+}
+
+// byJSAccount is a gauge of the accounts that have JetStream enabled.
+func byJSAccount(name, help string, read func(a *JetStreamAssets) float64) metric {
+	return metric{prometheus.NewDesc(name, help, []string{"account"}, nil), prometheus.GaugeValue, func(r *reading, emit func(float64, ...string)) {
+		for name, a := range r.assets {
+			emit(read(&a), name)
+		}
+	}}
+}
+
+func jetStreamMetrics() []metric {
+	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
+	return []metric{
+		jetStream("ramjet_jetstream_ready", "1 when JetStream serves: it has recovered and its volume works.", gauge, func(r *reading) float64 {
+			if r.js.Problem() == "" {
+				return 1
+			}
+			return 0
+		}),
+		jetStream("ramjet_jetstream_memory_bytes", "Bytes of messages kept in memory.", gauge, func(r *reading) float64 { return float64(r.stats.Memory) }),
+		jetStream("ramjet_jetstream_storage_bytes", "Bytes of messages kept in files.", gauge, func(r *reading) float64 { return float64(r.stats.Store) }),
+		jetStream("ramjet_jetstream_max_memory_bytes", "Limit of bytes kept in memory.", gauge, func(r *reading) float64 { return float64(r.js.Config().MaxMemory) }),
+		jetStream("ramjet_jetstream_max_storage_bytes", "Limit of bytes kept in files.", gauge, func(r *reading) float64 { return float64(r.js.Config().MaxStore) }),
+		byJSAccount("ramjet_jetstream_streams", "Streams by account.", func(a *JetStreamAssets) float64 { return float64(a.Streams) }),
+		byJSAccount("ramjet_jetstream_consumers", "Consumers by account.", func(a *JetStreamAssets) float64 { return float64(a.Consumers) }),
+		byJSAccount("ramjet_jetstream_messages", "Stored messages by account.", func(a *JetStreamAssets) float64 { return float64(a.Messages) }),
+		byJSAccount("ramjet_jetstream_bytes", "Bytes of stored messages by account.", func(a *JetStreamAssets) float64 { return float64(a.Bytes) }),
+		jetStream("ramjet_jetstream_failed_assets", "Streams and consumers that do not serve.", gauge, func(r *reading) float64 { return float64(len(r.js.Problems())) }),
+		jetStream("ramjet_jetstream_api_requests_total", "API requests.", counter, func(r *reading) float64 { return float64(r.stats.API.Total) }),
+		jetStream("ramjet_jetstream_api_errors_total", "API requests answered with an error.", counter, func(r *reading) float64 { return float64(r.stats.API.Errors) }),
+		jetStream("ramjet_jetstream_api_inflight", "API requests that wait or are worked on.", gauge, func(r *reading) float64 { return float64(r.stats.API.Inflight) }),
+		jetStream("ramjet_jetstream_dropped_messages_total", "Messages refused because the queue of a worker was full.", counter, func(r *reading) float64 { return float64(r.js.Dropped()) }),
+		jetStream("ramjet_journal_records_total", "Records written to the journal.", counter, func(r *reading) float64 { return float64(r.journal.Records) }),
+		jetStream("ramjet_journal_bytes_total", "Bytes written to the journal.", counter, func(r *reading) float64 { return float64(r.journal.Bytes) }),
+		jetStream("ramjet_journal_batches_total", "Writes to the journal: each holds what came during the last one.", counter, func(r *reading) float64 { return float64(r.journal.Batches) }),
+		jetStream("ramjet_journal_syncs_total", "Syncs of the journal.", counter, func(r *reading) float64 { return float64(r.journal.Syncs) }),
+		jetStream("ramjet_journal_sync_seconds_total", "Time spent in syncs of the journal.", counter, func(r *reading) float64 { return r.journal.SyncTime.Seconds() }),
+		jetStream("ramjet_journal_files", "Journal files in use.", gauge, func(r *reading) float64 { return float64(r.journal.Files) }),
+		jetStream("ramjet_journal_queued_bytes", "Bytes that wait to be written to the journal.", gauge, func(r *reading) float64 { return float64(r.journal.Queued) }),
+	}
 }
 
 // kinds of connections by label.
@@ -112,7 +168,13 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	r := &reading{src: c.src, c: c.src.Counters()}
+	r := &reading{src: c.src, js: c.src.JetStream(), c: c.src.Counters(), assets: map[string]JetStreamAssets{}}
+	if js := r.js; js != nil {
+		r.stats, r.journal = js.Stats(), js.Journal()
+		for _, a := range js.Accounts() {
+			r.assets[a] = js.Assets(a)
+		}
+	}
 	r.rss, r.cpu = c.src.Usage()
 	for i := range c.table {
 		m := &c.table[i]
@@ -123,6 +185,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 // newMetrics returns the /metrics page: OpenMetrics for scrapers that accept it, else the older text format.
 func newMetrics(src Source) http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(&collector{src, metricTable()}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(&collector{src, append(metricTable(), jetStreamMetrics()...)}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }

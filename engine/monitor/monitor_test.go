@@ -25,6 +25,7 @@ type fake struct {
 	reg   *account.Registry
 	conns *link.Registry
 	ready bool
+	js    JetStream
 }
 
 func (f *fake) ID() string                               { return "SERVER" }
@@ -46,6 +47,7 @@ func (f *fake) Logger() engine.Logger                    { return nil }
 func (f *fake) Listeners() map[string]string             { return map[string]string{"client": "127.0.0.1:4333"} }
 func (f *fake) ConnectURLs() (client, ws []string)       { return nil, nil }
 func (f *fake) AuthRequired() bool                       { return true }
+func (f *fake) JetStream() JetStream                     { return f.js }
 func (f *fake) Ready() (ok bool, reasons []string) {
 	if f.ready {
 		return true, nil
@@ -107,7 +109,7 @@ func TestPages(t *testing.T) {
 		{"/accstatz", 200, `"account_statz": []`},
 		{"/healthz", 200, `{"status":"ok"}`},
 		{"/healthz?js-enabled-only=1", 200, `{"status":"ok"}`}, // nobody asked for JetStream
-		{"/healthz?stream=S", 400, `{"status":"error","error":"account must not be empty when checking stream"}`},
+		{"/healthz?stream=S", 400, `{"status":"error","error":"\"account\" must not be empty when checking stream health"}`},
 		{"/livez", 200, `{"status":"ok"}`},
 		{"/readyz", 200, `{"status":"ok"}`},
 		{"/raftz", 404, "No Raft nodes registered"},
@@ -168,7 +170,11 @@ func TestBasePath(t *testing.T) {
 
 // TestMetricsDocumented: every name is in docs/metrics.md and the other way round.
 func TestMetricsDocumented(t *testing.T) {
-	_, h := newFake(t)
+	f, h := newFake(t)
+	if _, body := get(t, h, "/metrics"); strings.Contains(body, "ramjet_jetstream") {
+		t.Error("metrics of JetStream, which is off")
+	}
+	f.js = &fakeJS{}
 	_, body := get(t, h, "/metrics")
 	doc, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {

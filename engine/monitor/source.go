@@ -39,6 +39,8 @@ type Source interface {
 	ConnectURLs() (client, ws []string)
 	// OCSPCache is the cache of clients' certificate statuses, nil when there is none.
 	OCSPCache() *sysapi.OCSPResponseCacheVarz
+	// JetStream is nil when it is off.
+	JetStream() JetStream
 	// AuthRequired as in INFO.
 	AuthRequired() bool
 }

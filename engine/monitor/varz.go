@@ -48,7 +48,7 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 		ConfigDigest:  o.Digest, ConfigLoadTime: src.ConfigTime().UTC(),
 		Tags: o.ServerTags, Metadata: o.Metadata, FeatureFlags: featureFlags(o.FeatureFlags),
 		SlowConsumerStats: KindStats(&c.SlowByKind), StaleStats: KindStats(&c.StaleByKind),
-		DiskIOWait: &sysapi.DiskIOWaitStats{},
+		DiskIOWait: &sysapi.DiskIOWaitStats{}, JetStream: s.jetStreamVarz(),
 	}
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		v.MemLimit = limit

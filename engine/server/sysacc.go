@@ -14,9 +14,10 @@ func (s *Server) newSysacc() *sysacc.Service {
 		Clock: s.clk, Logger: s.log, Name: s.Name, Options: s.opts.Load,
 		Accounts: s.accounts, Registry: s.registry, Router: s.router,
 		Counters: v.Counters, Usage: v.Usage, Pages: s.pages,
-		Reload:   s.ReloadFile,
-		Kick:     func(cid uint64) bool { return s.clients.Kick(cid) },
-		LameDuck: func(cid uint64) bool { return s.clients.LameDuckOne(cid) },
+		JetStream: func() bool { return v.JetStream() != nil },
+		Reload:    s.ReloadFile,
+		Kick:      func(cid uint64) bool { return s.clients.Kick(cid) },
+		LameDuck:  func(cid uint64) bool { return s.clients.LameDuckOne(cid) },
 	})
 }
 

@@ -74,13 +74,9 @@ func (s *Service) accountPageFunc(x string) page {
 			return p.Leafz(o)
 		})
 	case "JSZ":
-		return optioned(func(r *request, o *sysapi.JSzOptions) (*sysapi.JSInfo, error) {
+		return optioned(func(r *request, o *sysapi.JSzOptions) (*sysapi.AccountDetail, error) {
 			o.Account = s.accountOf(r)
-			v, err := p.Jsz(o)
-			if err == nil && v.Disabled {
-				return nil, errors.New("jetstream not enabled")
-			}
-			return v, err
+			return p.JszAccount(o)
 		})
 	case "INFO":
 		return func(r *request) (any, error) { return p.AccountInfo(s.accountOf(r)) }

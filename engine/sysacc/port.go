@@ -25,6 +25,7 @@ type Port struct {
 	Router      *dispatch.Router
 	Counters    func() link.Counters
 	Usage       func() (rss int64, cpu float64)
+	JetStream   func() bool // it is on; nil: never
 	Pages       Pages
 	// Reload reads the configuration file again; it may take its time.
 	Reload func() error
@@ -47,5 +48,7 @@ type Pages interface {
 	AccountInfo(name string) (*sysapi.AccountInfo, error)
 	AccountStatz(*sysapi.AccountStatzOptions) (*sysapi.AccountStatz, error)
 	Jsz(*sysapi.JSzOptions) (*sysapi.JSInfo, error)
+	JszAccount(*sysapi.JSzOptions) (*sysapi.AccountDetail, error)
+	JetStreamStats() *sysapi.JetStreamVarz // nil when it is off
 	Healthz(*sysapi.HealthzOptions) *sysapi.Health
 }

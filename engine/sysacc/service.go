@@ -178,10 +178,23 @@ func (s *Service) wants(subject []byte) bool {
 // serverInfo describes this server, with the next sequence number.
 func (s *Service) serverInfo() *sysapi.ServerInfo {
 	o := s.p.Options()
-	return &sysapi.ServerInfo{
+	i := &sysapi.ServerInfo{
 		Name: s.p.Name(), Host: o.Host, ID: s.p.ID, Version: s.p.Version, Tags: o.ServerTags, Metadata: o.Metadata,
 		FeatureFlags: o.FeatureFlags, Seq: s.seq.Add(1), Time: s.p.Clock.Now().UTC(),
+		Domain: s.domain(),
 	}
+	if s.p.JetStream != nil && s.p.JetStream() {
+		i.JetStream, i.Flags = true, sysapi.CapJetStream
+	}
+	return i
+}
+
+// domain is the JetStream domain of the server, "" for none.
+func (s *Service) domain() string {
+	if j := s.p.Options().JetStream; j != nil && j.Enabled {
+		return j.Domain
+	}
+	return ""
 }
 
 // send publishes v as JSON in the system account. A worker.

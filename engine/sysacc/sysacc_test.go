@@ -46,6 +46,10 @@ func (*pages) AccountInfo(string) (*sysapi.AccountInfo, error) { return &sysapi.
 func (*pages) Jsz(*sysapi.JSzOptions) (*sysapi.JSInfo, error) {
 	return &sysapi.JSInfo{Disabled: true}, nil
 }
+func (*pages) JszAccount(*sysapi.JSzOptions) (*sysapi.AccountDetail, error) {
+	return nil, errors.New("jetstream not enabled")
+}
+func (*pages) JetStreamStats() *sysapi.JetStreamVarz         { return nil }
 func (*pages) Healthz(*sysapi.HealthzOptions) *sysapi.Health { return &sysapi.Health{Status: "ok"} }
 func (*pages) AccountStatz(o *sysapi.AccountStatzOptions) (*sysapi.AccountStatz, error) {
 	v := &sysapi.AccountStatz{}

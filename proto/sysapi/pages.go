@@ -227,21 +227,6 @@ type DataStats struct {
 	Leafs    *MsgBytes `json:"leafs,omitempty"`
 }
 
-// JSInfo is the answer of /jsz.
-type JSInfo struct {
-	JetStreamStats
-	ID        string          `json:"server_id"`
-	Now       time.Time       `json:"now"`
-	Disabled  bool            `json:"disabled,omitempty"`
-	Config    JetStreamConfig `json:"config,omitempty"`
-	Limits    *JSLimits       `json:"limits,omitempty"`
-	Streams   int             `json:"streams"`
-	Consumers int             `json:"consumers"`
-	Messages  uint64          `json:"messages"`
-	Bytes     uint64          `json:"bytes"`
-	Total     int             `json:"total"`
-}
-
 // Health is the answer of /healthz.
 type Health struct {
 	Status     string        `json:"status"`

@@ -203,58 +203,6 @@ type WebsocketVarz struct {
 	TLSCertNotAfter   *time.Time    `json:"tls_cert_not_after,omitempty"`
 }
 
-// JetStreamVarz is the JetStream block.
-type JetStreamVarz struct {
-	Config *JetStreamConfig `json:"config,omitempty"`
-	Stats  *JetStreamStats  `json:"stats,omitempty"`
-	Limits *JSLimits        `json:"limits,omitempty"`
-}
-
-// JetStreamConfig is the server's JetStream configuration.
-type JetStreamConfig struct {
-	MaxMemory    int64         `json:"max_memory"`
-	MaxStore     int64         `json:"max_storage"`
-	StoreDir     string        `json:"store_dir,omitempty"`
-	SyncInterval time.Duration `json:"sync_interval,omitempty"`
-	SyncAlways   bool          `json:"sync_always,omitempty"`
-	Domain       string        `json:"domain,omitempty"`
-	CompressOK   bool          `json:"compress_ok,omitempty"`
-	UniqueTag    string        `json:"unique_tag,omitempty"`
-	Strict       bool          `json:"strict,omitempty"`
-}
-
-// JetStreamStats is the server's JetStream usage.
-type JetStreamStats struct {
-	Memory         uint64     `json:"memory"`
-	Store          uint64     `json:"storage"`
-	ReservedMemory uint64     `json:"reserved_memory"`
-	ReservedStore  uint64     `json:"reserved_storage"`
-	Accounts       int        `json:"accounts"`
-	HAAssets       int        `json:"ha_assets"`
-	API            JSAPIStats `json:"api"`
-}
-
-// JSAPIStats counts JetStream API requests.
-type JSAPIStats struct {
-	Level    int    `json:"level"`
-	Total    uint64 `json:"total"`
-	Errors   uint64 `json:"errors"`
-	Inflight uint64 `json:"inflight,omitempty"`
-}
-
-// JSLimits are the server's JetStream limits.
-type JSLimits struct {
-	MaxRequestBatch           int           `json:"max_request_batch,omitempty"`
-	MaxAckPending             int           `json:"max_ack_pending,omitempty"`
-	MaxHAAssets               int           `json:"max_ha_assets,omitempty"`
-	Duplicates                time.Duration `json:"max_duplicate_window,omitempty"`
-	MaxBatchInflightPerStream int           `json:"max_batch_inflight_per_stream,omitempty"`
-	MaxBatchInflightTotal     int           `json:"max_batch_inflight_total,omitempty"`
-	MaxBatchSize              int           `json:"max_batch_size,omitempty"`
-	MaxBatchTimeout           time.Duration `json:"max_batch_timeout,omitempty"`
-	DefaultMaxConsumers       int           `json:"default_max_consumers,omitempty"`
-}
-
 // KindStats counts an event by kind of connection.
 type KindStats struct {
 	Clients  uint64 `json:"clients"`
