@@ -65,6 +65,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1 // logged
 	}
 	s.Wait()
+	if s.Err() != nil {
+		return 1 // logged
+	}
 	return 0
 }
 

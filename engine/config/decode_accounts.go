@@ -177,9 +177,6 @@ func accountJetStream(d *decoder, a *Account, e *conf.Entry) {
 	default:
 		d.errorf(e.Pos, "Expected map, bool or string to define JetStream, got %s", kind(e.Value))
 	}
-	if j.Enabled {
-		d.opts.note("jetstream of account "+a.Name, e.Pos)
-	}
 	a.JetStream = j
 }
 

@@ -11,7 +11,7 @@ var unbuilt = []struct {
 	name string
 	used func(o *Options) bool
 }{
-	{"jetstream", func(o *Options) bool { return o.JetStream != nil && o.JetStream.Enabled }},
+	{"jetstream.tpm", func(o *Options) bool { return o.JetStream != nil && o.JetStream.Enabled && o.JetStream.TPM != nil }},
 	{"cluster", func(o *Options) bool { return o.Cluster != nil && (o.Cluster.Port != 0 || len(o.Cluster.Routes) > 0) }},
 	{"gateway", func(o *Options) bool { return o.Gateway != nil && (o.Gateway.Name != "" || o.Gateway.Port != 0) }},
 	{"leafnodes", func(o *Options) bool {
@@ -22,14 +22,6 @@ var unbuilt = []struct {
 	{"resolver_pinned_accounts", func(o *Options) bool { return len(o.ResolverPinnedAccounts) > 0 }},
 	{"default_js_domain", func(o *Options) bool { return len(o.DefaultJSDomain) > 0 }},
 	{"auth_callout", func(o *Options) bool { return o.Auth.Callout != nil }},
-}
-
-// unbuiltAccount are the same, of an account.
-var unbuiltAccount = []struct {
-	name string
-	used func(a *Account) bool
-}{
-	{"jetstream", func(a *Account) bool { return a.JetStream != nil && a.JetStream.Enabled }},
 }
 
 // Unsupported reports everything in o that needs a subsystem which does not exist yet in this build:
@@ -52,13 +44,6 @@ func Unsupported(o *Options) error {
 			add(u.name)
 		}
 	}
-	for _, a := range o.Accounts {
-		for _, u := range unbuiltAccount {
-			if u.used(a) {
-				add(u.name + " of account " + a.Name)
-			}
-		}
-	}
 	if len(l.Problems) == 0 {
 		return nil
 	}
@@ -70,9 +55,6 @@ func UnsupportedNames() []string {
 	var names []string
 	for _, u := range unbuilt {
 		names = append(names, u.name)
-	}
-	for _, u := range unbuiltAccount {
-		names = append(names, "accounts."+u.name)
 	}
 	return names
 }

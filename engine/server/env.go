@@ -13,6 +13,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/netio"
 	"ramjet/proto/base/clock"
+	"ramjet/store/vfs"
 )
 
 // Env is what a server takes from outside; zero members get the real ones.
@@ -21,6 +22,7 @@ type Env struct {
 	Logger  engine.Logger // default: built from the options
 	Backend string        // netio backend override (simulation)
 	Net     *netio.MemNet // the network of backend "mem"
+	FS      vfs.FS        // of JetStream; default: the machine's
 	Seed    uint64        // 0 = from crypto/rand; else identity and choices repeat (simulation)
 
 	// Load reads the configuration again for ReloadFile: the file the server was started with, with the

@@ -41,6 +41,9 @@ func (s *Server) buildInfo() *infoSet {
 		APILevel:   APILevel,
 		XKey:       s.xkey,
 	}
+	if j := o.JetStream; j != nil && j.Enabled {
+		in.JetStream, in.Domain = true, j.Domain
+	}
 	set := &infoSet{client: in, ws: in}
 	c := &set.client
 	c.Host, c.Port = advertised(o.ClientAdvertise, o.Host, portOf(addrs.client, o.Port))

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"ramjet/engine"
@@ -9,11 +10,14 @@ import (
 	"ramjet/engine/dispatch"
 	"ramjet/engine/interest"
 	"ramjet/engine/link"
+	"ramjet/js/host"
+	"ramjet/proto/jsapi"
 )
 
 // busHub is what the buses of a server share: internal subscriptions and watchers. Any goroutine.
 type busHub struct {
 	s       *Server
+	domain  string       // of JetStream; constant while it runs
 	scratch []busScratch // by LoopID: loops, then shards
 	pool    sync.Pool    // *inMsg for producers without a LoopID
 	watches watchSet
@@ -23,7 +27,10 @@ type busHub struct {
 const sweepStep = 16
 
 // inMsg is the message as an Inbox sees it; kept between messages, so that none is allocated.
-type inMsg = busMsg
+type inMsg struct {
+	host.Msg
+	plain []byte // subject without domain
+}
 
 // busScratch is the inMsg of one producer, nil while it is in use. Padded, as neighbours belong to other goroutines.
 type busScratch struct {
@@ -40,23 +47,34 @@ func newBusHub(s *Server, producers int) *busHub {
 }
 
 // Subscribe makes in a subscriber of the account called name; queue "" for none.
-func (h *busHub) Subscribe(name, subject, queue string, in busInbox) (cancel func(), err error) {
+func (h *busHub) Subscribe(name, subject, queue string, in host.Inbox) (cancel func(), err error) {
 	a := h.s.accounts.Lookup(name)
 	if a == nil {
 		return nil, fmt.Errorf("there is no account %q", name)
 	}
 	x := a.Index()
-	sub := interest.NewSub([]byte(subject), []byte(queue), nil, 1, &busSink{h, in})
+	sub := interest.NewSub([]byte(subject), []byte(queue), nil, 1, &busSink{h: h, in: in})
 	if err := x.Insert(sub); err != nil {
 		return nil, fmt.Errorf("subject %q: %w", subject, err)
 	}
-	return func() { x.Remove(sub) }, nil
+	api, ok := strings.CutPrefix(subject, jsapi.APIPrefix)
+	if h.domain == "" || !ok {
+		return func() { x.Remove(sub) }, nil
+	}
+	// The API can be addressed by the domain too.
+	named := interest.NewSub([]byte("$JS."+h.domain+".API."+api), []byte(queue), nil, 1, &busSink{h: h, in: in, cut: len(h.domain) + 1})
+	if err := x.Insert(named); err != nil {
+		x.Remove(sub)
+		return nil, fmt.Errorf("subject %q: %w", named.Subject(), err)
+	}
+	return func() { x.Remove(sub); x.Remove(named) }, nil
 }
 
 // busSink is the receiver of one subscription of JetStream. Any goroutine.
 type busSink struct {
-	h  *busHub
-	in busInbox
+	h   *busHub
+	in  host.Inbox
+	cut int // bytes of the domain in the subject, which the inbox does not see
 }
 
 // Kind implements interest.Sink.
@@ -86,17 +104,21 @@ func (k *busSink) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) en
 	if m.Origin == engine.Client || m.Origin == engine.Leaf {
 		v.Client = m.OriginID
 	}
-	verdict := k.in.Deliver(v)
-	*v = inMsg{}
+	if k.cut > 0 {
+		v.plain = append(append(v.plain[:0], "$JS."...), m.Subject[len("$JS.")+k.cut:]...)
+		v.Subject = v.plain
+	}
+	verdict := k.in.Deliver(&v.Msg)
+	v.Msg = host.Msg{}
 	if slot {
 		h.scratch[from].m = v
 	} else {
 		h.pool.Put(v)
 	}
 	switch verdict {
-	case busy:
+	case host.Busy:
 		return engine.OverSoft
-	case notOne:
+	case host.NotOne:
 		return engine.Refused
 	}
 	return engine.OK

@@ -18,6 +18,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/link"
 	"ramjet/engine/netio"
+	"ramjet/js/host"
 	"ramjet/proto/base/invariant"
 )
 
@@ -152,13 +153,13 @@ type box struct {
 	mu  sync.Mutex
 	got []string
 	n   atomic.Int64
-	on  func(m *busMsg)
+	on  func(m *host.Msg)
 	ch  chan struct{}
 
-	verdict busVerdict
+	verdict host.Verdict
 }
 
-func (b *box) Deliver(m *busMsg) busVerdict {
+func (b *box) Deliver(m *host.Msg) host.Verdict {
 	if b.ch != nil {
 		b.mu.Lock()
 		b.got = append(b.got, strings.Join([]string{m.Account, string(m.Subject), string(m.Reply), string(m.Header), string(m.Payload)}, "|"))
@@ -173,7 +174,7 @@ func (b *box) Deliver(m *busMsg) busVerdict {
 }
 
 // listenBox makes in a receiver in the global account.
-func listenBox(t testing.TB, b *bus, subject, queue string, in busInbox) (cancel func()) {
+func listenBox(t testing.TB, b *bus, subject, queue string, in host.Inbox) (cancel func()) {
 	t.Helper()
 	cancel, err := b.Subscribe("$G", subject, queue, in)
 	if err != nil {
@@ -217,7 +218,7 @@ func TestBusNested(t *testing.T) {
 	b := testBus(s, 0)
 	inner := &box{ch: make(chan struct{}, 10)}
 	outer := &box{ch: make(chan struct{}, 10)}
-	outer.on = func(m *busMsg) {
+	outer.on = func(m *host.Msg) {
 		b.Publish("$G", []byte("inner"), []byte("r2"), nil, []byte("two"))
 		if string(m.Subject) != "outer" || string(m.Payload) != "one" {
 			t.Errorf("%q %q", m.Subject, m.Payload)
@@ -238,7 +239,7 @@ func TestBusVerdicts(t *testing.T) {
 	s, _ := testServer(t, &config.Options{})
 	nc := connect(t, s)
 	b := testBus(s, 0)
-	no, yes := &box{verdict: notOne}, &box{}
+	no, yes := &box{verdict: host.NotOne}, &box{}
 	listenBox(t, b, "q", "g", no)
 	if _, err := nc.Request("q", nil, 5*time.Second); err != nats.ErrNoResponders {
 		t.Errorf("refused by all: %v", err)
@@ -250,7 +251,7 @@ func TestBusVerdicts(t *testing.T) {
 	if n := yes.n.Load(); n != 50 {
 		t.Errorf("%d of 50 came to the other member", n)
 	}
-	full := &box{verdict: busy}
+	full := &box{verdict: host.Busy}
 	listenBox(t, b, "full", "", full)
 	if err := nc.Publish("full", nil); err != nil {
 		t.Fatal(err)

@@ -206,6 +206,7 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 	s.log.Logf(engine.Info, "", usersLine)
 	s.log.Logf(engine.Info, "", accountsLine)
 	s.syncSysacc()
+	s.reloadJetStream(cur, next)
 	s.clients.Recheck()
 	if inform {
 		s.clients.BroadcastInfo()

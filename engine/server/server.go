@@ -66,7 +66,9 @@ type Server struct {
 	pages    *monitor.Server // what monitoring shows
 	monitor  *monitor.Server // pages, when they are served over HTTP
 	sysacc   *sysacc.Service
-	buses    *busHub // set by Start
+	buses    *busHub                   // set by Start
+	js       atomic.Pointer[jetStream] // nil: off
+	failed   atomic.Pointer[error]     // why the server ended by itself
 
 	responders *ocsp.Responders
 	ocspEvents ocsp.Events // to the system account
@@ -195,6 +197,14 @@ func (s *Server) ReopenLog() {
 	if s.ownLog != nil {
 		s.ownLog.Reopen()
 	}
+}
+
+// Err returns why the server has ended by itself, nil if it was asked to. After Wait.
+func (s *Server) Err() error {
+	if e := s.failed.Load(); e != nil {
+		return *e
+	}
+	return nil
 }
 
 // Wait returns when the server has shut down.

@@ -50,6 +50,12 @@ func (s *Server) start() error {
 	if err := s.startMonitor(o); err != nil {
 		return s.logFatal("RJ-S013", err)
 	}
+	if err := s.startJetStream(o, true); err != nil {
+		return s.logFatal("RJ-S062", err)
+	}
+	if err := s.awaitJetStream(); err != nil {
+		return s.logFatal("RJ-S062", err)
+	}
 	if err := s.startListeners(o); err != nil {
 		return s.logFatal("RJ-S014", err)
 	}

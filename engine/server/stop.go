@@ -22,6 +22,7 @@ func (s *Server) stop() {
 		s.log.Logf(engine.Info, "", "Initiating Shutdown...")
 	}
 	s.closeListeners()
+	s.stopJetStream()
 	if s.linkEnv.Load() != nil { // else it was never started
 		s.sysacc.Stop()
 	}

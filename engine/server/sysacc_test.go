@@ -190,7 +190,7 @@ func TestSystemRequestAnswers(t *testing.T) {
 		{sys, "$SYS.REQ.SERVER.PING.SUBSZ", `{"subscriptions":true,"account":"B"}`, `"subject":"$SYS.REQ.USER.INFO"`},
 		{sys, "$SYS.REQ.SERVER.PING.ACCOUNTZ", `{"account":"A"}`, `"account_detail":{"account_name":"A"`},
 		{sys, "$SYS.REQ.SERVER.PING.HEALTHZ", ``, `"data":{"status":"ok","status_code":200}}`},
-		{sys, "$SYS.REQ.SERVER.PING.HEALTHZ", `{"stream":"S"}`, `"data":{"status":"error","status_code":400,"error":"account must not be empty when checking stream"}}`},
+		{sys, "$SYS.REQ.SERVER.PING.HEALTHZ", `{"stream":"S"}`, `"data":{"status":"error","status_code":400,"error":"\"account\" must not be empty when checking stream health"}}`},
 		{sys, "$SYS.REQ.SERVER.PING.PROFILEZ", ``, `"data":{"profile":null,"error":"Profile name not specified"}}`},
 		{sys, "$SYS.REQ.SERVER.PING.PROFILEZ", `{"name":"cpu","duration":20000000000}`, `"error":"Duration 20s should be between 0s and 15s"`},
 		{sys, "$SYS.REQ.SERVER.PING.PROFILEZ", `{"name":"goroutine","debug":1}`, `"error":""`},

@@ -39,7 +39,7 @@ func (s *Service) connected(c *link.Conn) {
 		return
 	}
 	now := s.p.Clock.Now().UTC()
-	client, _ := s.describe(c, now)
+	client, _ := describe(c, now)
 	client.RTT = 0 // a guess at this point
 	s.note(func(w *worker) {
 		s.send(w, subj, "", &sysapi.ConnectEvent{TypedEvent: s.typed(sysapi.ConnectType, now), Server: *s.serverInfo(), Client: client})
@@ -80,7 +80,7 @@ func (s *Service) noteGone(c *link.Conn, subj string, in *account.Account, why n
 		return
 	}
 	now := s.p.Clock.Now().UTC()
-	client, info := s.describe(c, now)
+	client, info := describe(c, now)
 	client.Stop = &now
 	s.note(func(w *worker) {
 		s.sendIn(w, in, subj, "", plain, &sysapi.DisconnectEvent{
@@ -90,8 +90,13 @@ func (s *Service) noteGone(c *link.Conn, subj string, in *account.Account, why n
 	})
 }
 
-// describe returns who c is. Loop.
-func (s *Service) describe(c *link.Conn, now time.Time) (sysapi.ClientInfo, *sysapi.ConnInfo) {
+// DescribeClient returns who c is, as events and advisories tell it. Any goroutine.
+func DescribeClient(c *link.Conn, now time.Time) sysapi.ClientInfo {
+	info, _ := describe(c, now)
+	return info
+}
+
+func describe(c *link.Conn, now time.Time) (sysapi.ClientInfo, *sysapi.ConnInfo) {
 	var i sysapi.ConnInfo
 	c.Snapshot(&i, now, true)
 	if i.Account == "" {
