@@ -307,17 +307,17 @@ func TestJetStreamStartFails(t *testing.T) {
 	}
 	used := vfs.NewMem()
 	jsServer(t, used, &config.Options{})
-	broken := vfs.Intercept(vfs.NewMem(), func(c *vfs.Call) (error, int64) {
+	broken := vfs.Intercept(vfs.NewMem(), func(c *vfs.Call) (int64, error) {
 		if strings.Contains(c.Path, "journal") {
-			return errors.New("disk is broken"), 0
+			return 0, errors.New("disk is broken")
 		}
-		return nil, 0
+		return 0, nil
 	})
 	for want, disk := range map[string]vfs.FS{
 		"storage directory is not a directory":                                             file,
 		"/store/jetstream is in use by another server":                                     used,
 		"Can't start JetStream: jetstream: mkdir /store/jetstream/journal: disk is broken": broken,
-		"could not create storage directory - mkdir /store/jetstream: permission denied":   vfs.Intercept(vfs.NewMem(), func(*vfs.Call) (error, int64) { return errors.New("permission denied"), 0 }),
+		"could not create storage directory - mkdir /store/jetstream: permission denied":   vfs.Intercept(vfs.NewMem(), func(*vfs.Call) (int64, error) { return 0, errors.New("permission denied") }),
 	} {
 		l := &memLog{}
 		s, err := New(&config.Options{Host: "127.0.0.1", Port: -1, StoreDir: "/store", JetStream: &config.JetStreamOptions{Enabled: true}}, Env{Logger: l, FS: disk})
