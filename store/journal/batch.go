@@ -15,7 +15,6 @@ type batch struct {
 	chunk []byte // arena being filled: headers and copied payloads
 	start int    // first byte of chunk that is in no buffer of the last extent
 	used  [][]byte
-	ready [][]byte // arenas to reuse
 }
 
 // extent is the part of a batch that goes to one file.
@@ -41,33 +40,55 @@ type waiter struct {
 
 const (
 	arenaSize   = 64 << 10
-	maxKept     = 16 // arenas kept for reuse
+	maxArenas   = 4 << 20 // bytes of arenas kept for reuse
 	essentialOK = 1 << 20
 )
 
+// arenas are kept for later batches. Guarded by Log.mu.
+type arenas struct {
+	list  [][]byte
+	bytes int
+}
+
+// get returns an empty arena of at least n bytes.
+func (a *arenas) get(n int) []byte {
+	for i := len(a.list) - 1; i >= 0; i-- {
+		if c := a.list[i]; cap(c) >= n {
+			last := len(a.list) - 1
+			a.list[i], a.list[last] = a.list[last], nil
+			a.list = a.list[:last]
+			a.bytes -= cap(c)
+			return c
+		}
+	}
+	return make([]byte, 0, max(n, arenaSize))
+}
+
+func (a *arenas) put(c []byte) {
+	if c != nil && a.bytes+cap(c) <= maxArenas {
+		a.list = append(a.list, c[:0])
+		a.bytes += cap(c)
+	}
+}
+
 func (b *batch) empty() bool { return len(b.recs) == 0 && len(b.waiters) == 0 }
 
-// reset makes the batch ready for reuse.
-func (b *batch) reset() {
+// reset makes the batch ready for reuse. Requires: mu.
+func (b *batch) reset(a *arenas) {
+	for _, c := range b.used {
+		a.put(c)
+	}
+	a.put(b.chunk)
+	clear(b.used)
 	clear(b.recs)
 	clear(b.own)
 	clear(b.waiters)
 	clear(b.extents)
-	ready := append(b.ready, b.used...)
-	if b.chunk != nil {
-		ready = append(ready, b.chunk)
-	}
-	keep := ready[:0]
-	for _, a := range ready {
-		if cap(a) == arenaSize && len(keep) < maxKept {
-			keep = append(keep, a[:0])
-		}
-	}
-	*b = batch{extents: b.extents[:0], recs: b.recs[:0], own: b.own[:0], waiters: b.waiters[:0], used: b.used[:0], ready: keep}
+	*b = batch{extents: b.extents[:0], recs: b.recs[:0], own: b.own[:0], waiters: b.waiters[:0], used: b.used[:0]}
 }
 
 // room makes sure that n bytes fit into the arena without moving it.
-func (b *batch) room(n int) {
+func (b *batch) room(n int, a *arenas) {
 	if cap(b.chunk)-len(b.chunk) >= n {
 		return
 	}
@@ -76,11 +97,7 @@ func (b *batch) room(n int) {
 		b.used = append(b.used, b.chunk)
 	}
 	b.start = 0
-	if k := len(b.ready); k > 0 && n <= arenaSize {
-		b.chunk, b.ready = b.ready[k-1][:0], b.ready[:k-1]
-		return
-	}
-	b.chunk = make([]byte, 0, max(n, arenaSize))
+	b.chunk = a.get(n)
 }
 
 // flushChunk moves what the arena collected into the last extent.
@@ -94,7 +111,7 @@ func (b *batch) flushChunk() {
 }
 
 // put encodes r at pos of f.
-func (b *batch) put(f *file, pos Pos, r *Record) {
+func (b *batch) put(f *file, pos Pos, r *Record, a *arenas) {
 	if len(b.extents) == 0 || b.extents[len(b.extents)-1].file != f {
 		b.flushChunk()
 		b.extents = append(b.extents, extent{file: f, pos: pos})
@@ -102,9 +119,9 @@ func (b *batch) put(f *file, pos Pos, r *Record) {
 	total := int(size(len(r.Payload)))
 	byRef := r.Own != nil && len(r.Payload) >= byRefSize
 	if byRef {
-		b.room(headerLen + align)
+		b.room(headerLen+align, a)
 	} else {
-		b.room(total)
+		b.room(total, a)
 	}
 	at := len(b.chunk)
 	b.chunk = b.chunk[:at+headerLen]
@@ -153,7 +170,7 @@ func (l *Log) Append(recs ...Record) (Pos, error) {
 	for i := range recs {
 		r := &recs[i]
 		f := l.place(b, size(len(r.Payload)))
-		b.put(f, l.mu.next, r)
+		b.put(f, l.mu.next, r, &l.mu.arenas)
 		l.mu.next += Pos(size(len(r.Payload)))
 		f.live[r.Group] = l.mu.next
 		if r.Own != nil {
@@ -253,7 +270,7 @@ func (l *Log) seal(b *batch) {
 	var payload [commitLen - headerLen]byte
 	putCommit(payload[:], b.records, Pos(l.synced.Load()))
 	f := l.mu.live[len(l.mu.live)-1]
-	b.put(f, l.mu.next, &Record{Kind: kindCommit, Payload: payload[:]})
+	b.put(f, l.mu.next, &Record{Kind: kindCommit, Payload: payload[:]}, &l.mu.arenas)
 	l.mu.next += commitLen
 	b.records = 0
 }

@@ -17,20 +17,37 @@ func (l *Log) run() {
 		select {
 		case <-l.kick:
 		case <-l.stop:
-			for l.Step() {
+			for l.commit() {
 			}
 			l.finish()
 			return
 		}
-		for l.Step() {
+		for l.commit() {
 		}
 		l.ease()
 	}
 }
 
-// Step commits one batch; false when there was nothing to do. Owner: the committer's goroutine (a simulation may call it
-// instead of the goroutine).
+// Step does one piece of the work of a stepped journal: a commit, or what the preparer has to do; false when there was nothing.
+// One goroutine at a time.
 func (l *Log) Step() bool {
+	if l.commit() {
+		return true
+	}
+	select {
+	case <-l.kick:
+		l.ease()
+		return true
+	case <-l.prepare:
+		l.prepareFiles()
+		return true
+	default:
+		return false
+	}
+}
+
+// commit commits one batch; false when there was nothing to do. Owner: the committer.
+func (l *Log) commit() bool {
 	due := l.syncDue.Swap(false)
 	b := l.take()
 	if b == nil && !(due && len(l.unsynced) > 0) {
@@ -43,7 +60,7 @@ func (l *Log) Step() bool {
 		l.unsyncedN += b.bytes
 	}
 	synced := err == nil && (due || b.wantsSync() || l.unsyncedN >= maxUnsynced)
-	if synced && l.writtenUpTo() > Pos(l.synced.Load()) {
+	if synced && l.dirty {
 		err = l.syncFile(l.open)
 	}
 	if err != nil {
@@ -114,10 +131,10 @@ func (l *Log) reuse() {
 		for _, own := range b.own {
 			own()
 		}
-		b.reset()
 	}
 	l.mu.Lock()
 	for _, b := range l.unsynced {
+		b.reset(&l.mu.arenas)
 		if len(l.mu.free) < 4 {
 			l.mu.free = append(l.mu.free, b)
 		}
@@ -133,16 +150,21 @@ func (l *Log) finish() {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	if len(l.unsynced) == 0 || l.failed() != nil {
+	if l.failed() != nil {
 		return
 	}
-	if err := l.syncFile(l.open); err != nil {
-		if err = l.failover(err); err != nil {
-			return
+	if len(l.unsynced) > 0 {
+		if err := l.syncFile(l.open); err != nil {
+			if err = l.failover(err); err != nil {
+				return
+			}
 		}
+		l.synced.Store(uint64(l.writtenUpTo()))
+		l.reuse()
 	}
-	l.synced.Store(uint64(l.writtenUpTo()))
-	l.reuse()
+	if l.wrote && l.prove() == nil {
+		_ = l.syncFile(l.open) // what anybody waits for is durable already
+	}
 }
 
 // take swaps the open batch for an empty one.
@@ -168,6 +190,7 @@ func (l *Log) write(b *batch) error {
 	if err := l.failed(); err != nil {
 		return err
 	}
+	defer func() { clear(l.iov) }()
 	for i := range b.extents {
 		e := &b.extents[i]
 		if e.file != l.open {
@@ -175,10 +198,13 @@ func (l *Log) write(b *batch) error {
 				return err
 			}
 		}
-		if _, err := e.file.f.WriteV(e.bufs, e.file.offset(e.pos)); err != nil {
+		l.dirty = true
+		l.iov = append(l.iov[:0], e.bufs...) // WriteV changes it, and a failover needs what it was
+		if _, err := e.file.f.WriteV(l.iov, e.file.offset(e.pos)); err != nil {
 			return err
 		}
 	}
+	l.wrote = true
 	l.stats.batches.Add(1)
 	return nil
 }
@@ -191,7 +217,7 @@ func (l *Log) failed() error {
 
 // start begins writing a new file: the old one is synced first, so that a following file proves the one before.
 func (l *Log) start(f *file) error {
-	if l.open != nil {
+	if l.dirty {
 		if err := l.syncFile(l.open); err != nil {
 			return err
 		}
@@ -199,14 +225,19 @@ func (l *Log) start(f *file) error {
 	if err := l.attach(f); err != nil {
 		return err
 	}
+	// The header is synced by itself: a torn header in front of durable records would hide them.
+	return l.enter(f, nil)
+}
+
+// enter writes the header of f, and with it what moves there and was not acknowledged, and syncs.
+func (l *Log) enter(f *file, moved [][]byte) error {
 	l.mu.Lock()
 	oldest := l.mu.live[0].number
 	l.mu.Unlock()
 	putFileHeader(l.header[:], f, oldest)
-	if _, err := f.f.WriteAt(l.header[:], 0); err != nil {
+	if _, err := f.f.WriteV(append([][]byte{l.header[:]}, moved...), 0); err != nil {
 		return err
 	}
-	// The header is synced by itself: a torn header in front of durable records would hide them.
 	if err := l.syncFile(f); err != nil {
 		return err
 	}
@@ -219,6 +250,9 @@ func (l *Log) start(f *file) error {
 func (l *Log) syncFile(f *file) error {
 	t0 := l.o.Clock.Now()
 	err := f.f.SyncData()
+	if err == nil {
+		l.dirty = false
+	}
 	l.stats.syncs.Add(1)
 	l.stats.nanos.Add(uint64(l.o.Clock.Now().Sub(t0)))
 	return err
@@ -236,18 +270,9 @@ func (l *Log) failover(cause error) error {
 	f, bufs := l.relocate()
 	err := l.attach(f)
 	if err == nil {
-		l.mu.Lock()
-		oldest := l.mu.live[0].number
-		l.mu.Unlock()
-		putFileHeader(l.header[:], f, oldest)
-		_, err = f.f.WriteV(append([][]byte{l.header[:]}, bufs...), 0)
-	}
-	if err == nil {
-		err = l.syncFile(f)
-	}
-	if err == nil {
-		l.open = f
-		return nil
+		if err = l.enter(f, bufs); err == nil {
+			return nil
+		}
 	}
 	err = fmt.Errorf("%w: %w (after %w)", ErrFailed, err, cause)
 	l.mu.Lock()
@@ -279,7 +304,7 @@ func (l *Log) relocate() (*file, [][]byte) {
 		keep--
 	}
 	dropped := l.mu.live[keep:]
-	need := int64(l.mu.next-from) + fileHeaderLen + 1<<20
+	need := int64(l.mu.next-from) + fileHeaderLen + commitLen
 	nf := l.nextFile(from, need)
 	nf.prev = l.mu.live[keep-1].number
 	for _, d := range dropped {

@@ -14,12 +14,14 @@ import (
 // A journal file is a slot with a fixed name; what it holds is said by its header, so that recycling changes no
 // directory entry. Header, 4 KiB, little endian: magic, version u32, pad u32, file number u64, number of the file
 // before u64, salt u64, start position u64 (which is where the file before ends), size u64, oldest live number u64,
-// checksum u64.
+// checksum u64. The header is there twice, so that one bad sector does not hide the records; the first copy that verifies counts.
 const (
 	fileMagic     = "RAMJETJL"
 	formatVersion = 1
 	fileHeaderLen = 4096
 	headerSum     = 64
+	headerCopy    = 2048 // offset of the second copy
+	damagedSuffix = ".damaged"
 	suffix        = ".jnl"
 )
 
@@ -64,6 +66,7 @@ func putFileHeader(b []byte, f *file, oldest uint64) {
 		binary.LittleEndian.PutUint64(b[16+8*i:], v)
 	}
 	sumHeader(b)
+	copy(b[headerCopy:], b[:headerSum+8])
 }
 
 func sumHeader(b []byte) { binary.LittleEndian.PutUint64(b[headerSum:], xxhash.Sum64(b[:headerSum])) }
@@ -78,11 +81,14 @@ func parseFileHeader(b []byte, f *file) (oldest uint64, err error) {
 	if len(b) < fileHeaderLen {
 		return 0, errNotJournal
 	}
-	if isZero(b[:headerSum+8]) {
+	if isZero(b[:fileHeaderLen]) {
 		f.number = 0
 		return 0, nil
 	}
-	if string(b[:8]) != fileMagic || binary.LittleEndian.Uint64(b[headerSum:]) != xxhash.Sum64(b[:headerSum]) {
+	if !headerOK(b) {
+		b = b[headerCopy:]
+	}
+	if !headerOK(b) {
 		return 0, errNotJournal
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != formatVersion {
@@ -94,10 +100,14 @@ func parseFileHeader(b []byte, f *file) (oldest uint64, err error) {
 	f.start = Pos(binary.LittleEndian.Uint64(b[40:]))
 	f.size = int64(binary.LittleEndian.Uint64(b[48:]))
 	oldest = binary.LittleEndian.Uint64(b[56:])
-	if f.number == 0 || f.size < fileHeaderLen+commitLen || f.size > maxFileSize {
+	if f.number == 0 || f.prev >= f.number || f.size < fileHeaderLen+commitLen || f.size > maxFileSize {
 		return 0, errNotJournal
 	}
 	return oldest, nil
+}
+
+func headerOK(b []byte) bool {
+	return string(b[:8]) == fileMagic && binary.LittleEndian.Uint64(b[headerSum:]) == xxhash.Sum64(b[:headerSum])
 }
 
 func isZero(b []byte) bool {

@@ -41,6 +41,7 @@ type Options struct {
 	MaxQueued int64         // bytes waiting for the committer before Full; default 64 MiB
 	Clock     clock.Clock   // needed with Interval and for retries on a full disk
 	Salt      func() uint64 // random source, required
+	Stepped   bool          // no goroutines: a simulation calls Step
 
 	// Events; called on the committer or the preparer, must not block. Nil members are ignored.
 	OnFailure func(err error)               // the volume failed: nothing is acknowledged any more
@@ -83,6 +84,7 @@ type Log struct {
 		sync.Mutex
 		cur      *batch
 		free     []*batch // written ones, for reuse
+		arenas   arenas
 		next     Pos
 		live     []*file // oldest first; the last one takes the next record; no handle until the committer starts it
 		spare    []*file // ready to be used
@@ -98,20 +100,24 @@ type Log struct {
 		want     int64 // room an append was refused for
 	}
 
-	kick    chan struct{} // the committer has work; capacity 1
-	prepare chan struct{} // the preparer has work; capacity 1
-	made    chan struct{} // a file stands ready, or its making failed; capacity 1
-	stop    chan struct{}
-	done    sync.WaitGroup
-	queued  atomic.Int64
-	full    atomic.Bool
-	synced  atomic.Uint64
-	stats   struct{ records, bytes, batches, syncs, nanos atomic.Uint64 }
+	kick     chan struct{} // the committer has work; capacity 1
+	prepare  chan struct{} // the preparer has work; capacity 1
+	made     chan struct{} // a file stands ready, or its making failed; capacity 1
+	stop     chan struct{}
+	done     sync.WaitGroup
+	queued   atomic.Int64
+	full     atomic.Bool
+	retrying atomic.Bool // the preparer looks again later
+	synced   atomic.Uint64
+	stats    struct{ records, bytes, batches, syncs, nanos atomic.Uint64 }
 
 	// Owner: the committer.
 	open       *file    // file being written
+	dirty      bool     // it was written to since its last sync
+	wrote      bool     // a batch was written since Open
 	unsynced   []*batch // written, not synced
 	unsyncedN  int64
+	iov        [][]byte      // scratch
 	oldestSaid atomic.Uint64 // oldest live file as the newest durable file header says
 	syncDue    atomic.Bool   // the background timer asks for a sync
 	timer      clock.Timer
@@ -183,6 +189,11 @@ func (l *Log) Close() error {
 	l.mu.closed = true
 	l.mu.Unlock()
 	close(l.stop)
+	if l.o.Stepped {
+		for l.commit() {
+		}
+		l.finish()
+	}
 	l.done.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()

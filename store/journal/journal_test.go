@@ -373,19 +373,38 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestDamagedLastRecord: the last record of a log that went on in a later file is damage, not a torn tail.
+// TestDamagedLastRecord: the last records of a log that was stopped cleanly, or that was started again since, are damage and not a torn
+// tail when they do not verify.
 func TestDamagedLastRecord(t *testing.T) {
-	w := newWorld(t)
-	l := w.open(w.options())
-	if err := durable(l, rec(1, 1, "first"), rec(2, 2, "last")); err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	_ = w.open(w.options()).Close() // starts the next file
-	w.flip(w.find("last"))
-	w.open(w.options())
-	if len(w.damage) != 1 || w.damage[0].Group != 2 || len(w.recs) != 1 {
-		t.Errorf("damage %+v, replayed %v", w.damage, w.recs)
+	for _, starts := range []int{0, 1, 2} {
+		w := newWorld(t)
+		l := w.open(w.options())
+		if err := durable(l, rec(1, 1, "first"), rec(2, 2, "last")); err != nil {
+			t.Fatal(err)
+		}
+		if starts > 0 {
+			// The process was killed: what it had written is there, and nothing says that it was synced.
+			w.mem = w.mem.CrashClone(vfs.Crash{Keep: 100, Rand: func(int) int { return 0 }})
+			w.fs = w.mem
+		} else {
+			_ = l.Close()
+		}
+		for range starts {
+			l := w.open(w.options())
+			w.replayed([]string{"1/1 first", "2/2 last"})
+			_ = l.Close()
+		}
+		names, _ := w.mem.List("/j")
+		for _, n := range names { // also copies in files that are not used any more
+			b, _ := vfs.ReadFile(w.mem, "/j/"+n, 1<<30)
+			if i := bytes.Index(b, []byte("last")); i >= 0 {
+				w.flip("/j/"+n, int64(i))
+			}
+		}
+		w.open(w.options())
+		if len(w.damage) != 1 || w.damage[0].Group != 2 || len(w.recs) != 1 {
+			t.Errorf("%d starts: damage %+v, replayed %v", starts, w.damage, w.recs)
+		}
 	}
 }
 

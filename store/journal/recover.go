@@ -8,7 +8,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"ramjet/proto/base/clock"
 	"ramjet/store/vfs"
@@ -40,9 +39,13 @@ func Open(fs vfs.FS, dir string, o Options, replay func(r *Record, pos Pos) erro
 		s.close()
 		return nil, err
 	}
-	if err := l.begin(s.end); err != nil {
+	if err := s.begin(); err != nil {
 		s.close()
 		return nil, err
+	}
+	if o.Stepped {
+		poke(l.prepare)
+		return l, nil
 	}
 	l.done.Add(2)
 	go l.run()
@@ -50,39 +53,16 @@ func Open(fs vfs.FS, dir string, o Options, replay func(r *Record, pos Pos) erro
 	return l, nil
 }
 
-// begin continues in a fresh file: never in one that was cut, whose leftovers would verify at the same positions.
-func (l *Log) begin(end Pos) error {
-	l.mu.next = end
-	l.synced.Store(uint64(end))
-	l.gauge()
-	if n := len(l.mu.live); n > 0 {
-		l.mu.live[n-1].end, l.mu.live[n-1].left = end, true
-	}
-	f := l.nextFile(end, 0)
-	if f.f == nil {
-		err := l.make(f.size, func(made *file) { f.slot, f.f = made.slot, made.f })
-		if errors.Is(err, syscall.ENOSPC) {
-			// What is there can be read; records are refused until the preparer finds room.
-			l.mu.noSpace = true
-			if l.o.OnNoSpace != nil {
-				l.o.OnNoSpace(true)
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	l.mu.live = append(l.mu.live, f)
-	return l.start(f)
-}
-
 // scanner reads back the files of a journal.
 type scanner struct {
-	l      *Log
-	replay func(r *Record, pos Pos) error
-	all    []*file
-	end    Pos
+	l        *Log
+	replay   func(r *Record, pos Pos) error
+	all      []*file
+	buf      []byte
+	data     []byte // of the last file, as far as it is believed
+	unproven bool   // records lie after that
+	proven   Pos    // up to where the last file was synced, as far as it says so itself
+	end      Pos
 }
 
 func (s *scanner) close() {
@@ -98,11 +78,16 @@ func (s *scanner) open() error {
 	if err != nil {
 		return err
 	}
-	var used, bad []*file
+	var used []*file
 	oldest := map[uint64]uint64{}
 	for _, name := range names {
-		slot, err := strconv.Atoi(strings.TrimSuffix(name, suffix))
-		if err != nil || !strings.HasSuffix(name, suffix) {
+		base, aside := strings.CutSuffix(name, damagedSuffix)
+		slot, err := strconv.Atoi(strings.TrimSuffix(base, suffix))
+		if err != nil || !strings.HasSuffix(base, suffix) {
+			continue
+		}
+		l.mu.slots = max(l.mu.slots, slot+1)
+		if aside {
 			continue
 		}
 		f := &file{slot: slot, live: map[GroupID]Pos{}}
@@ -110,21 +95,23 @@ func (s *scanner) open() error {
 			return err
 		}
 		s.all = append(s.all, f)
-		l.mu.slots = max(l.mu.slots, slot+1)
 		if f.size, err = f.f.Size(); err != nil {
 			return err
 		}
 		actual := f.size
-		if _, err := readFull(f.f, l.header[:], 0); err != nil {
+		n, err := readFull(f.f, l.header[:], 0)
+		if err != nil {
 			return err
 		}
+		clear(l.header[n:]) // shorter: the power was cut while it was made
 		old, err := parseFileHeader(l.header[:], f)
 		switch {
 		case errors.Is(err, errVersion):
 			return err // never touch what a newer version wrote
 		case err != nil || (f.number > 0 && f.size > actual):
-			f.number, f.size = 0, actual
-			bad = append(bad, f)
+			if err := s.quarantine(f); err != nil {
+				return err
+			}
 		case f.number > 0:
 			used = append(used, f)
 			oldest[f.number] = old
@@ -138,20 +125,31 @@ func (s *scanner) open() error {
 	for _, f := range chain {
 		inChain[f] = true
 	}
-	for _, f := range append(used, bad...) {
+	for _, f := range used {
 		if !inChain[f] {
 			l.mu.spare = append(l.mu.spare, f)
 		}
 	}
 	if missing != 0 && l.o.OnDamage != nil {
-		reason := fmt.Sprintf("file number %d is missing", missing)
-		if len(bad) > 0 {
-			reason += fmt.Sprintf(", %d files have an unreadable header", len(bad))
-		}
-		l.o.OnDamage(Damage{File: missing, Reason: reason})
+		l.o.OnDamage(Damage{File: missing, Reason: fmt.Sprintf("file number %d is missing", missing)})
 	}
 	l.mu.live = chain
 	return s.dropSmall()
+}
+
+// quarantine puts a file aside whose header does not verify, or that is shorter than its header says: neither happens by a power cut, so it may
+// hold records that nobody can read now. Nothing else touches it.
+func (s *scanner) quarantine(f *file) error {
+	l := s.l
+	name := slotName(l.dir, f.slot)
+	if err := l.fs.Rename(name, name+damagedSuffix); err != nil {
+		return err
+	}
+	if l.o.OnDamage != nil {
+		l.o.OnDamage(Damage{Reason: "header of a journal file does not verify; kept as " + path.Base(name) + damagedSuffix})
+	}
+	_ = f.f.Close()
+	return l.fs.SyncDir(l.dir)
 }
 
 // dropSmall removes spare files that are too small for every record that can be appended: the options changed, or the power was cut
@@ -229,7 +227,10 @@ func (s *scanner) run() error {
 
 // file replays one file; next is the one after it in the chain.
 func (s *scanner) file(f, next *file) error {
-	data := make([]byte, f.capacity())
+	if int64(cap(s.buf)) < f.capacity() {
+		s.buf = make([]byte, f.capacity())
+	}
+	data := s.buf[:f.capacity()]
 	n, err := readFull(f.f, data, fileHeaderLen)
 	if err != nil {
 		return err
@@ -241,11 +242,13 @@ func (s *scanner) file(f, next *file) error {
 		data = data[:min(int64(len(data)), int64(end-f.start))]
 	}
 	good, holes := judge(data, f, ends)
-	f.end = f.start + Pos(good)
+	s.data, s.proven, s.unproven = data[:good], f.start, false
+	f.end, f.left = f.start+Pos(good), true
 	s.end = f.end
 	if ends {
 		f.end, s.end = end, end
 	}
+	var last Pos // after the last record that is not the journal's own
 	for p := int64(0); p < good; {
 		if len(holes) > 0 && holes[0].from == p {
 			if s.l.o.OnDamage != nil {
@@ -261,9 +264,16 @@ func (s *scanner) file(f, next *file) error {
 		}
 		p += n
 		if r.Kind >= kindCommit {
+			if _, synced, ok := parseCommit(r.Payload); ok && r.Kind == kindCommit {
+				if up := min(synced, f.start+Pos(p)); up > s.proven {
+					s.proven = up
+					s.unproven = last > up
+				}
+			}
 			continue
 		}
 		pos := f.start + Pos(p)
+		last, s.unproven = pos, true
 		f.live[r.Group] = pos
 		if s.replay != nil {
 			if err := s.replay(&r, pos); err != nil {
@@ -290,6 +300,7 @@ type hole struct {
 func judge(data []byte, f *file, complete bool) (good int64, holes []hole) {
 	var r Record
 	committed := int64(0) // after the last commit record
+	proven := int64(-1)   // what the commit records prove; looked up at the first bad record
 	for p := int64(0); p < int64(len(data)); {
 		n, ok := parse(data[p:], f.salt, f.start+Pos(p), &r)
 		if ok {
@@ -300,7 +311,10 @@ func judge(data []byte, f *file, complete bool) (good int64, holes []hole) {
 			continue
 		}
 		resume := int64(-1)
-		if complete || provenAfter(data, p, f) {
+		if !complete && proven < 0 {
+			proven = provenUpTo(data, p, f)
+		}
+		if complete || proven > p {
 			resume = nextValid(data, p+align, f)
 			if resume < 0 && complete {
 				resume = int64(len(data))
@@ -323,21 +337,21 @@ func judge(data []byte, f *file, complete bool) (good int64, holes []hole) {
 	return committed, holes
 }
 
-// provenAfter reports whether a commit record after the bad one at p says that the log was synced beyond p.
-func provenAfter(data []byte, p int64, f *file) bool {
+// provenUpTo returns up to where the commit records after the bad one at p say that the log was synced; 0 = they say nothing.
+func provenUpTo(data []byte, p int64, f *file) (upTo int64) {
 	var r Record
 	for q := p + align; q+commitLen <= int64(len(data)); q += align {
-		if Kind(data[q+6]) != kindCommit {
+		if Kind(data[q+6]) != kindCommit || le32(data[q:]) != commitLen-headerLen {
 			continue
 		}
 		if _, ok := parse(data[q:], f.salt, f.start+Pos(q), &r); !ok {
 			continue
 		}
-		if _, synced, ok := parseCommit(r.Payload); ok && synced > f.start+Pos(p) {
-			return true
+		if _, synced, ok := parseCommit(r.Payload); ok && synced > f.start {
+			upTo = max(upTo, min(int64(synced-f.start), q))
 		}
 	}
-	return false
+	return upTo
 }
 
 // nextValid returns the offset of the first record that verifies at or after p, -1 if there is none.

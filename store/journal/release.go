@@ -4,15 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"syscall"
-
-	"ramjet/proto/base/clock"
 )
 
 func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
-// spares is how many prepared files stand ready.
-const spares = 1
+const (
+	spares    = 1 // prepared files that stand ready at least
+	keepFiles = 4 // released files, in full-grown ones, that are kept for the next burst: making a file writes it once for nothing
+)
 
 // Release says that group needs nothing before upto any more: its own state covers it durably. Files that nobody needs
 // are recycled. Any goroutine.
@@ -47,7 +47,7 @@ func (l *Log) recycle() {
 	for len(l.mu.live) > 1 && len(l.mu.live[0].live) == 0 && l.mu.live[0].f != nil && l.mu.live[0].end <= Pos(l.synced.Load()) {
 		f := l.mu.live[0]
 		l.mu.live = append(l.mu.live[:0:0], l.mu.live[1:]...)
-		if l.mu.noSpace && !f.bad && f.size >= l.o.FirstSize || len(l.mu.spare) < spares && l.spareable(f) {
+		if l.spareable(f) {
 			l.mu.spare = append(l.mu.spare, f)
 			poke(l.made)
 		} else {
@@ -58,35 +58,48 @@ func (l *Log) recycle() {
 	}
 }
 
-// spareable reports whether f is good enough for later records. Requires: mu.
-func (l *Log) spareable(f *file) bool { return !f.bad && f.size >= l.grown() }
+// spareable reports whether f is to be kept for later records. Requires: mu.
+func (l *Log) spareable(f *file) bool {
+	if l.mu.noSpace {
+		return !f.bad && f.size >= l.o.FirstSize
+	}
+	kept := f.size
+	for _, s := range l.mu.spare {
+		kept += s.size
+	}
+	return !f.bad && f.size >= l.grown() && (len(l.mu.spare) < spares || kept <= keepFiles*l.o.FileSize)
+}
 
 // runPreparer keeps a spare file ready, removes retired ones and frees old files from laggards. Its own goroutine: making a file
 // writes all of it.
 func (l *Log) runPreparer() {
 	defer l.done.Done()
 	for {
-		again := l.makeSpares()
-		l.removeRetired()
-		if l.relieve() {
-			again = true
-		}
-		var t clock.Timer
-		if again {
-			t = l.o.Clock.AfterFunc(retryFull, func() { poke(l.prepare) })
-		}
-		select {
-		case <-l.prepare:
-		case <-l.stop:
-		}
-		if t != nil {
-			t.Stop()
-		}
 		select {
 		case <-l.stop:
 			return
 		default:
 		}
+		l.prepareFiles()
+		select {
+		case <-l.prepare:
+		case <-l.stop:
+		}
+	}
+}
+
+// prepareFiles does what the preparer has to do. Owner: the preparer.
+func (l *Log) prepareFiles() {
+	again := l.makeSpares()
+	l.removeRetired()
+	if l.relieve() {
+		again = true
+	}
+	if again && !l.retrying.Swap(true) {
+		l.o.Clock.AfterFunc(retryFull, func() {
+			l.retrying.Store(false)
+			poke(l.prepare)
+		})
 	}
 }
 
@@ -106,8 +119,12 @@ func (l *Log) makeSpares() (again bool) {
 			l.mu.want = 0
 			again = l.mu.tight
 			for k := len(l.mu.spare); k > spares && !l.mu.tight; k-- {
-				l.mu.retired = append(l.mu.retired, l.mu.spare[k-1])
-				l.mu.spare = l.mu.spare[:k-1]
+				f := l.mu.spare[k-1]
+				if l.mu.spare = l.mu.spare[:k-1]; l.spareable(f) {
+					l.mu.spare = append(l.mu.spare, f)
+					break
+				}
+				l.mu.retired = append(l.mu.retired, f)
 			}
 			l.mu.Unlock()
 			poke(l.kick) // Full depends on the room

@@ -1,9 +1,13 @@
 package journal
 
 import (
+	"errors"
+	"io/fs"
+	"slices"
 	"sort"
 
 	"ramjet/store"
+	"ramjet/store/vfs"
 )
 
 // rewriteLimit is the most live bytes of one group that are copied to the head to free a file.
@@ -48,9 +52,11 @@ func (l *Log) rewrite(g GroupID) bool {
 	from := l.mu.released[g]
 	upto := l.mu.next
 	var files []*file
+	whole := map[*file]bool{} // takes no more records: the scan finds everything of g in it
 	for _, f := range l.mu.live {
 		if _, ok := f.live[g]; ok && f.f != nil {
 			files = append(files, f)
+			whole[f] = f.left && f.end <= Pos(l.synced.Load())
 		}
 	}
 	l.mu.Unlock()
@@ -75,9 +81,6 @@ func (l *Log) rewrite(g GroupID) bool {
 			return false
 		}
 	}
-	if len(recs) == 0 {
-		return false
-	}
 	starts := make([]Pos, len(recs))
 	for i := range recs {
 		pos, err := l.Append(recs[i])
@@ -85,9 +88,12 @@ func (l *Log) rewrite(g GroupID) bool {
 			return false
 		}
 		starts[i] = pos
+		from = ends[i]
 	}
 	done := make(chan error, 1)
 	l.Submit(store.SyncDurable, func(err error) { done <- err })
+	for l.o.Stepped && len(done) == 0 && l.commit() {
+	}
 	if err := <-done; err != nil {
 		return false
 	}
@@ -99,7 +105,7 @@ func (l *Log) rewrite(g GroupID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range l.mu.live {
-		if p, ok := f.live[g]; ok && p <= ends[len(ends)-1] {
+		if p, ok := f.live[g]; ok && (p <= from || whole[f]) {
 			delete(f.live, g)
 		}
 	}
@@ -109,13 +115,13 @@ func (l *Log) rewrite(g GroupID) bool {
 
 // scanLive calls fn for the written records of f until it returns false.
 func (l *Log) scanLive(f *file, fn func(r *Record, pos Pos) bool) error {
-	l.mu.Lock()
-	end := f.end
-	l.mu.Unlock()
 	written := Pos(l.synced.Load())
-	if end == 0 || end > written {
-		end = written
+	l.mu.Lock()
+	end := written
+	if f.left {
+		end = min(end, f.end)
 	}
+	l.mu.Unlock()
 	if end <= f.start {
 		return nil
 	}
@@ -163,12 +169,18 @@ func (l *Log) ReadAt(from, pos Pos, buf []byte, r *Record) error {
 	}
 	buf = buf[:n]
 	if k, err := readFull(f.f, buf, f.offset(from)); err != nil || k < n {
-		if err == nil {
+		if err == nil || errors.Is(err, vfs.ErrClosed) || errors.Is(err, fs.ErrClosed) {
 			err = errNotThere
 		}
 		return err
 	}
 	if _, ok := parse(buf, f.salt, from, r); !ok {
+		l.mu.Lock()
+		recycled := !slices.Contains(l.mu.live, f)
+		l.mu.Unlock()
+		if recycled {
+			return errNotThere
+		}
 		return &DamageError{Damage{File: f.number, Pos: from, Length: int64(n), Reason: "record does not verify"}}
 	}
 	return nil
