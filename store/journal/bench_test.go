@@ -13,7 +13,7 @@ import (
 // disk counts what goes to a real directory.
 type disk struct{ writes, bytes, syncs atomic.Int64 }
 
-func (d *disk) hook(c *vfs.Call) (error, int64) {
+func (d *disk) hook(c *vfs.Call) (int64, error) {
 	switch c.Op {
 	case vfs.OpWrite:
 		d.writes.Add(1)
@@ -21,7 +21,7 @@ func (d *disk) hook(c *vfs.Call) (error, int64) {
 	case vfs.OpSync:
 		d.syncs.Add(1)
 	}
-	return nil, 0
+	return 0, nil
 }
 
 // cpu returns the processor time of the process in nanoseconds.

@@ -1,6 +1,10 @@
 package journal
 
-import "ramjet/store/vfs"
+import (
+	"strings"
+
+	"ramjet/store/vfs"
+)
 
 // Report is what Check found.
 type Report struct {
@@ -24,6 +28,15 @@ func Check(fsys vfs.FS, dir string, progress func(bytes int64)) (*Report, error)
 	defer s.close()
 	if err := s.open(); err != nil {
 		return nil, err
+	}
+	names, err := fsys.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if strings.HasSuffix(n, damagedSuffix) {
+			rep.Problems = append(rep.Problems, Damage{Reason: n + " was put aside because its header does not verify"})
+		}
 	}
 	rep.Files, rep.Spare = len(l.mu.live), len(l.mu.spare)
 	for i, f := range l.mu.live {

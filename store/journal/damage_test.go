@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -69,6 +70,11 @@ func TestDamagedHeader(t *testing.T) {
 			if both && used {
 				w.flip("/j/"+n, headerCopy+33)
 			}
+			before := w.image()
+			rep, err := Check(w.fs, "/j", nil)
+			if err != nil || (len(rep.Problems) > 0) != (both || !used) || !reflect.DeepEqual(before, w.image()) {
+				t.Errorf("%s: check %+v %v, or it changed something", n, rep, err)
+			}
 			l := w.open(w.options())
 			_ = l.Close()
 			if !both && used {
@@ -89,6 +95,9 @@ func TestDamagedHeader(t *testing.T) {
 				if len(w.recs) >= len(want) {
 					t.Errorf("%s: replayed %d", n, len(w.recs))
 				}
+			}
+			if rep, err := Check(w.fs, "/j", nil); err != nil || len(rep.Problems) == 0 {
+				t.Errorf("%s: check of what was put aside: %+v %v", n, rep, err)
 			}
 			// Again: it stays aside.
 			l = w.open(w.options())

@@ -168,17 +168,17 @@ func TestCrashMatrix(t *testing.T) {
 		w.mem.SetNameRule(rule)
 		m := newModel(t)
 		n := 0
-		m.script(vfs.Intercept(w.mem, func(c *vfs.Call) (error, int64) {
+		m.script(vfs.Intercept(w.mem, func(c *vfs.Call) (int64, error) {
 			switch c.Op {
 			case vfs.OpWrite, vfs.OpSync, vfs.OpSyncDir, vfs.OpCreate, vfs.OpAllocate, vfs.OpRemove, vfs.OpRename:
 			default:
-				return nil, 0
+				return 0, nil
 			}
 			n++
 			for _, cut := range []vfs.Crash{{}, {Rand: r.IntN, Keep: 100}, {Rand: r.IntN, Keep: 50, Torn: true}} {
 				m.verify(w.mem.CrashClone(cut), fmt.Sprintf("rule %d, call %d (%s %s), keep %d", rule, n, c.Op, c.Path, cut.Keep))
 			}
-			return nil, 0
+			return 0, nil
 		}), func(err error) { t.Fatal(err) })
 		m.verify(w.mem.CrashClone(vfs.Crash{}), "at the end")
 		if n < 200 {

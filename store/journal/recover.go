@@ -35,6 +35,10 @@ func Open(fs vfs.FS, dir string, o Options, replay func(r *Record, pos Pos) erro
 		s.close()
 		return nil, err
 	}
+	if err := s.tidy(); err != nil {
+		s.close()
+		return nil, err
+	}
 	if err := s.run(); err != nil {
 		s.close()
 		return nil, err
@@ -58,6 +62,7 @@ type scanner struct {
 	l        *Log
 	replay   func(r *Record, pos Pos) error
 	all      []*file
+	bad      []*file // may hold records, but the header does not verify
 	buf      []byte
 	data     []byte // of the last file, as far as it is believed
 	unproven bool   // records lie after that
@@ -109,8 +114,9 @@ func (s *scanner) open() error {
 		case errors.Is(err, errVersion):
 			return err // never touch what a newer version wrote
 		case err != nil || (f.number > 0 && f.size > actual):
-			if err := s.quarantine(f); err != nil {
-				return err
+			s.bad = append(s.bad, f)
+			if l.o.OnDamage != nil {
+				l.o.OnDamage(Damage{Reason: "header of " + name + " does not verify"})
 			}
 		case f.number > 0:
 			used = append(used, f)
@@ -134,28 +140,26 @@ func (s *scanner) open() error {
 		l.o.OnDamage(Damage{File: missing, Reason: fmt.Sprintf("file number %d is missing", missing)})
 	}
 	l.mu.live = chain
-	return s.dropSmall()
+	return nil
 }
 
-// quarantine puts a file aside whose header does not verify, or that is shorter than its header says: neither happens by a power cut, so it may
-// hold records that nobody can read now. Nothing else touches it.
-func (s *scanner) quarantine(f *file) error {
+// tidy puts files aside whose header does not verify, or that are shorter than it says: neither happens by a power cut, so they may hold
+// records that nobody can read now, and nothing else touches them. It removes spare files that are too small for every record that can be
+// appended: the options changed, or the power was cut while they were made.
+func (s *scanner) tidy() error {
 	l := s.l
-	name := slotName(l.dir, f.slot)
-	if err := l.fs.Rename(name, name+damagedSuffix); err != nil {
-		return err
+	for _, f := range s.bad {
+		name := slotName(l.dir, f.slot)
+		if err := l.fs.Rename(name, name+damagedSuffix); err != nil {
+			return err
+		}
+		_ = f.f.Close()
 	}
-	if l.o.OnDamage != nil {
-		l.o.OnDamage(Damage{Reason: "header of a journal file does not verify; kept as " + path.Base(name) + damagedSuffix})
+	if len(s.bad) > 0 {
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return err
+		}
 	}
-	_ = f.f.Close()
-	return l.fs.SyncDir(l.dir)
-}
-
-// dropSmall removes spare files that are too small for every record that can be appended: the options changed, or the power was cut
-// while they were made.
-func (s *scanner) dropSmall() error {
-	l := s.l
 	keep := l.mu.spare[:0]
 	for _, f := range l.mu.spare {
 		if f.size >= l.o.FirstSize {
