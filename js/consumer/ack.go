@@ -8,14 +8,15 @@ import (
 )
 
 // Ack takes an acknowledgement: a is its subject, reply where the confirmation goes (may be empty), body without
-// headers. An acknowledgement of what was never delivered is ignored and not confirmed.
+// headers. An acknowledgement of what was never delivered is ignored and not confirmed; one that says nothing is
+// confirmed and does nothing.
 func (c *Consumer) Ack(now int64, a *jsapi.AckReply, reply, body []byte) {
 	if c.st.policy == jsapi.AckNone || c.st.policy == jsapi.AckFlowControl {
 		return
 	}
 	var m jsapi.AckMsg
 	jsapi.ParseAck(body, &m)
-	if m.Kind == jsapi.AckInvalid || a.StreamSeq == 0 || a.StreamSeq >= c.st.next {
+	if a.StreamSeq == 0 || a.StreamSeq >= c.st.next {
 		return
 	}
 	c.active = now
@@ -38,7 +39,6 @@ func (c *Consumer) Ack(now int64, a *jsapi.AckReply, reply, body []byte) {
 	}
 	if m.Kind == jsapi.AckNext && len(reply) > 0 {
 		c.Next(now, reply, nil, m.Next)
-		return
 	}
 	c.Pump(now)
 }

@@ -35,6 +35,7 @@ func TestAcknowledgements(t *testing.T) {
 			> advise nak #5 c5 d1
 			> r +ok
 			ackr 6 +ACKK
+			> r +ok
 			ackr 7 +ACK
 			ackr 0
 			info

@@ -54,7 +54,8 @@ type Consumer struct {
 	jitter  int64
 
 	rec     store.Rec // the message at hand
-	scratch []byte    // header of the message at hand
+	scratch []byte    // header of the message at hand, if it is not the stored one
+	pinHdr  []byte    // the same with a pin
 	reply   []byte
 	hdr     []byte // of statuses
 	req     jsapi.NextRequest

@@ -20,7 +20,7 @@ func (c *Consumer) Pump(now int64) {
 	}
 }
 
-// prepare builds the ack reply subject of the message at hand.
+// prepare makes of the message at hand what is sent, and builds its ack reply subject.
 func (c *Consumer) prepare(id int32) (deliveries uint64) {
 	deliveries = 1
 	pending := c.NumPending()
@@ -28,6 +28,11 @@ func (c *Consumer) prepare(id int32) (deliveries uint64) {
 		deliveries = uint64(c.st.pending.at(id).deliveries) + 1
 	} else if pending > 0 {
 		pending--
+	}
+	if c.cfg.HeadersOnly {
+		var n [20]byte
+		c.scratch = header.AppendAdd(c.scratch[:0], c.rec.Header, jsapi.HdrMsgSize, strconv.AppendInt(n[:0], int64(len(c.rec.Payload)), 10))
+		c.rec.Header, c.rec.Payload = c.scratch, nil
 	}
 	c.reply = jsapi.AppendAckReply(c.reply[:0], c.prefix, deliveries, c.rec.Seq, c.st.delivered.Consumer+1, c.rec.Time, pending)
 	return deliveries
@@ -42,18 +47,9 @@ func (c *Consumer) size() int {
 func (c *Consumer) send(now int64, to []byte, id int32, deliveries uint64, pinned bool, pin string) bool {
 	d := &c.msg
 	*d = Delivery{To: to, Subject: c.rec.Subject, Reply: c.reply, Header: c.rec.Header, Payload: c.rec.Payload}
-	if c.cfg.HeadersOnly || pinned {
-		c.scratch = c.scratch[:0]
-		if c.cfg.HeadersOnly {
-			var n [20]byte
-			c.scratch = header.AppendAdd(c.scratch, d.Header, jsapi.HdrMsgSize, strconv.AppendInt(n[:0], int64(len(d.Payload)), 10))
-			d.Header, d.Payload = c.scratch, nil
-		}
-		if pinned {
-			from := len(c.scratch)
-			c.scratch = header.AppendAdd(c.scratch, d.Header, jsapi.HdrPinID, []byte(pin))
-			d.Header = c.scratch[from:]
-		}
+	if pinned {
+		c.pinHdr = header.AppendAdd(c.pinHdr[:0], d.Header, jsapi.HdrPinID, []byte(pin))
+		d.Header = c.pinHdr
 	}
 	if !c.env.Sink.Deliver(d) {
 		return false

@@ -165,6 +165,18 @@ func TestPullRequests(t *testing.T) {
 			> y <- a.4 #4 d1 c4 p0
 			info
 			> delivered 4/4 floor 0/0 ackpending 4 redelivered 0 waiting 0 pending 0`},
+		{"a request in an acknowledgement that is refused holds nobody up", `
+			config {"ack_policy":"all","max_ack_pending":2}
+			pub a.1 a.2 a.3 a.4
+			next in {"batch":2}
+			> in <- a.1 #1 d1 c1 p3
+			> in <- a.2 #2 d1 c2 p2
+			next w {"batch":5}
+			ackr 2 +NXT {"batch":1,"no_wait":true}
+			> release 1-2
+			> r 408 Requests Pending
+			> w <- a.3 #3 d1 c3 p1
+			> w <- a.4 #4 d1 c4 p0`},
 		{"max_bytes", `
 			config {"ack_policy":"none"}
 			pub a.1=10 a.2=10 a.3=200 a.4

@@ -61,17 +61,25 @@ func TestPush(t *testing.T) {
 			> e <- a.2 #2 d2 c4 p1
 			> e <- a.3 #3 d1 c5 p0`},
 		{"rate limit", `
-			config {"deliver_subject":"d","ack_policy":"none","rate_limit_bps":8000,"headers_only":true}
+			config {"deliver_subject":"d","ack_policy":"none","rate_limit_bps":8000}
 			interest on
 			pub a.1=400 a.2=400 a.3=400
-			> d <- a.1 #1 d1 c1 p2 Nats-Msg-Size=400
+			> d <- a.1 #1 d1 c1 p2 "xxxx...400"
 			> release 1-1
-			> d <- a.2 #2 d1 c2 p1 Nats-Msg-Size=400
+			> d <- a.2 #2 d1 c2 p1 "xxxx...400"
 			> release 2-2
 			after 300ms
 			after 100ms
-			> d <- a.3 #3 d1 c3 p0 Nats-Msg-Size=400
+			> d <- a.3 #3 d1 c3 p0 "xxxx...400"
 			> release 3-3`},
+		{"headers only: what is sent counts", `
+			config {"deliver_subject":"d","ack_policy":"none","rate_limit_bps":8000,"headers_only":true}
+			interest on
+			pub a.1=900 a.2=900
+			> d <- a.1 #1 d1 c1 p1 Nats-Msg-Size=900
+			> release 1-1
+			> d <- a.2 #2 d1 c2 p0 Nats-Msg-Size=900
+			> release 2-2`},
 		{"replay with the original gaps until caught up", `
 			pub a.1
 			after 1s
