@@ -27,6 +27,10 @@ type Claims struct {
 	// Callout: users are let in by an authorization callout, except those of AuthUsers (public keys).
 	Callout   bool
 	AuthUsers []string
+	// AllowedAccounts are those, besides this one, that the callout may put users into; `*` is any. XKey is
+	// the public curve key that its requests are encrypted for, "" for none.
+	AllowedAccounts []string
+	XKey            string
 
 	imports  jwt.Imports
 	exports  jwt.Exports
@@ -64,9 +68,9 @@ func DecodeClaims(name, token string) (*Claims, error) {
 		imports:        ac.Imports,
 		exports:        ac.Exports,
 		Callout:        ac.Authorization.IsEnabled(),
-		AuthUsers:      ac.Authorization.AuthUsers,
-		signers:        make(map[string]*jwt.UserScope, len(ac.SigningKeys)),
-		revoked:        ac.Revocations,
+		AuthUsers:      ac.Authorization.AuthUsers, AllowedAccounts: ac.Authorization.AllowedAccounts, XKey: ac.Authorization.XKey,
+		signers: make(map[string]*jwt.UserScope, len(ac.SigningKeys)),
+		revoked: ac.Revocations,
 		limits: config.AccountLimits{
 			MaxConn: limit(ac.Limits.Conn), MaxLeafs: limit(ac.Limits.LeafNodeConn),
 			MaxSubs: limit(ac.Limits.Subs), MaxPayload: limit(ac.Limits.Payload),
@@ -85,9 +89,6 @@ func DecodeClaims(name, token string) (*Claims, error) {
 		}
 	}
 	c.readMappings(ac.Mappings)
-	if c.Callout {
-		c.warnings = append(c.warnings, fmt.Sprintf("Account %q has an authorization callout, which is not active in this build of ramjet: only its auth_users are let in", c.Subject))
-	}
 	return c, nil
 }
 

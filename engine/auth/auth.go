@@ -33,6 +33,7 @@ type Request struct {
 	Listener Listener
 	Connect  wire.Connect // decoded CONNECT (cookies of websocket already filled in)
 	Nonce    string
+	ID       uint64 // of the connection, for callouts
 	TLS      *tls.ConnectionState
 	Remote   netip.AddrPort
 	// NoAuthUser: the connection sent an operation before CONNECT and a no_auth_user applies.
@@ -79,6 +80,9 @@ type Result struct {
 	Log    string       // text for the log, e.g. `authentication error - User "x"`
 	Warn   string       // a warning to log whatever the outcome, "" for none
 	Text   string       // -ERR of a denial, "" for wire.TextAuthorizationViolation
+	// Detail is why an authorization callout denied, for the event of DetailAccount.
+	Detail        string
+	DetailAccount *account.Account
 }
 
 // Authenticator decides who a connection is; immutable, one per configuration.
@@ -89,6 +93,11 @@ type Authenticator struct {
 	hidden   bool // INFO does not say auth_required, because of no_auth_user
 	nkeys    bool
 	operator *operator // nil: users are in the configuration
+	callout  *callout  // of the configuration, nil for none
+	callouts *Callouts // how services are asked
+	asking   *atomic.Int32
+	timeout  time.Duration
+	accounts *account.Registry
 	clock    clock.Clock
 	tokens   *userTokens
 
@@ -134,6 +143,7 @@ func (a *Authenticator) Inherit(prev *Authenticator) {
 	if prev != nil {
 		a.verified, a.hashes, a.sigs = prev.verified, prev.hashes, prev.sigs
 		a.clock, a.tokens = prev.clock, prev.tokens
+		a.callouts, a.asking = prev.callouts, prev.asking
 	}
 }
 
@@ -177,7 +187,7 @@ func (a *Authenticator) prove(at *attempt, pool submitter, done func(Result), li
 	q := a.sigs
 	switch at.cost() {
 	case costNothing:
-		done(a.finish(at))
+		a.conclude(at, a.finish(at), pool, done)
 		return
 	case costHash:
 		q = a.hashes
@@ -187,7 +197,7 @@ func (a *Authenticator) prove(at *attempt, pool submitter, done func(Result), li
 			done(at.denied(netio.ReasonAuthFailure))
 			return
 		}
-		done(a.finish(at))
+		a.conclude(at, a.finish(at), pool, done)
 	}
 	if !q.submit(pool, job, limit) {
 		r := at.denied(netio.ReasonAuthFailure)

@@ -525,7 +525,7 @@ func TestNewErrors(t *testing.T) {
 		{u(&config.User{Nkey: "UX"}), `Not a valid public nkey for a user: "UX"`},
 		{u(&config.User{Name: "u", Account: "none"}), `account "none" does not exist`},
 		{&config.Options{TrustedProxies: []string{"x"}}, `proxy trusted key "x" is invalid`},
-		{&config.Options{Auth: config.AuthBlock{Callout: &config.AuthCallout{}}}, `auth_callout is not available yet`},
+		{&config.Options{Auth: config.AuthBlock{Callout: &config.AuthCallout{Account: "none"}}}, `Authorization callout account "none" not valid`},
 		{&config.Options{Operators: []string{"x"}}, `operator JWT is not valid: expected 3 chunks`},
 	} {
 		reg, err := account.NewRegistry(&config.Options{Accounts: tt.o.Accounts})

@@ -1,10 +1,10 @@
 package auth
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/nats-io/nkeys"
 
@@ -62,15 +62,17 @@ const plaintextWarning = "Plaintext passwords detected, use nkeys or bcrypt"
 // New compiles the authenticator of opts. warnings: "Plaintext passwords detected, ...". It refuses
 // what it cannot enforce.
 func New(opts *config.Options, reg *account.Registry) (a *Authenticator, warnings []string, err error) {
-	if opts.Auth.Callout != nil {
-		return nil, nil, errors.New("auth_callout is not available yet")
-	}
 	b := &builder{opts: opts, reg: reg}
-	a = &Authenticator{verified: newVerified(), clock: clock.System(), tokens: newUserTokens(),
+	a = &Authenticator{verified: newVerified(), clock: clock.System(), tokens: newUserTokens(), asking: new(atomic.Int32),
+		timeout: timeoutOf(opts), accounts: reg,
 		hashes: &queue{width: max(1, runtime.GOMAXPROCS(0)-1)}, sigs: &queue{width: max(1, runtime.GOMAXPROCS(0)/2)}}
 	if a.operator, err = newOperator(opts, reg); err != nil {
 		return nil, nil, err
 	}
+	if a.callout, err = newCallout(opts, reg); err != nil {
+		return nil, nil, err
+	}
+	b.callout = a.callout
 	for _, k := range opts.TrustedProxies {
 		pair, err := nkeys.FromPublicKey(k)
 		if err != nil {
@@ -107,6 +109,8 @@ type builder struct {
 	opts  *config.Options
 	reg   *account.Registry
 	plain bool // a plaintext password was found
+	// callout of the configuration, nil for none
+	callout *callout
 }
 
 func mapsCerts(t *config.TLSOptions) bool { return t != nil && t.VerifyAndMap }
@@ -134,7 +138,7 @@ func (b *builder) clientRules(global *account.Account) (rules, error) {
 	if b.openGlobal() {
 		r.open = &entry{user: &User{Name: "no_auth_user", Account: global, MaxSubs: -1, MaxPayload: -1}}
 	}
-	r.required = len(r.users.byName)+len(r.users.byNkey) > 0 || r.single != nil || r.open != nil
+	r.required = len(r.users.byName)+len(r.users.byNkey) > 0 || r.single != nil || r.open != nil || b.callout != nil
 	return r, nil
 }
 
@@ -247,6 +251,9 @@ func (b *builder) addUser(us *users, u *config.User, accName string, defaults *c
 		}
 	}
 	e.user.Name, e.user.Label = name, labelOf(acc, who+":"+name)
+	if b.callout != nil && acc == b.callout.account {
+		perms = withoutCallout(perms)
+	}
 	if e.user.Perms, err = CompilePerms(perms); err != nil {
 		return fmt.Errorf("invalid permissions for %s %q: %w", who, name, err)
 	}

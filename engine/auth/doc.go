@@ -13,8 +13,11 @@
 //
 //  4. finish proves and answers with a User or a reason; done is called there.
 //
-//  5. After a reload, Recheck asks the new Authenticator with the same request; what the request has
-//     proven (signatures, bcrypt) is kept in it and not proven again.
+//  5. conclude asks the service of an authorization callout (callout.go), if it is to decide about the
+//     user: the request is signed on the pool, the answer verified there, and nothing waits meanwhile.
+//
+//  6. After a reload, Recheck asks the new Authenticator with the same request; what the request has
+//     proven (signatures, bcrypt) is kept in it and not proven again; a callout service is asked again.
 //
 // Per message and subscription, Perms answers CanPub, CanSub and Deliverable without allocating.
 //

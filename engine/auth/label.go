@@ -36,6 +36,8 @@ func failure(at *attempt) string {
 	c := &at.req.Connect
 	name, _ := claimed(at)
 	switch {
+	case at.byJWT && at.proven != nil:
+		return text + " - JWT User " + strconv.Quote(at.proven.token.user.Subject)
 	case name == "":
 		return text
 	case c.Nkey != "":

@@ -89,7 +89,6 @@ var userChecks = [...]func(*userCheck) *refusal{
 	12: (*userCheck).notRevoked,
 	13: (*userCheck).sourceAllowed,
 	14: (*userCheck).inTimes,
-	15: (*userCheck).notDelegated,
 }
 
 // finishUser runs the checks and answers. On the pool, unless the request has proven all before.
@@ -354,15 +353,6 @@ func (k *userCheck) inTimes() *refusal {
 	return nil
 }
 
-// notDelegated: in an account with an authorization callout that decides, except about its own users.
-// There are no callouts yet, so nobody else is let in.
-func (k *userCheck) notDelegated() *refusal {
-	if k.claims.Callout && !slices.Contains(k.claims.AuthUsers, k.user.Subject) {
-		return refuse("the account's authorization callout is not available")
-	}
-	return nil
-}
-
 // openUntil returns when the ranges that contain now end, at the latest; zero when none does. A range
 // that ends before it starts spans midnight.
 func openUntil(ranges []jwt.TimeRange, locale string, now time.Time) (last time.Time, err error) {
@@ -410,6 +400,9 @@ func (k *userCheck) identity() (*User, error) {
 	perms := account.PermissionsOf(&k.limits.Permissions)
 	if perms == nil {
 		perms = k.account.Snap().DefaultPerms
+	}
+	if k.claims.Callout {
+		perms = withoutCallout(perms)
 	}
 	compiled, err := CompilePerms(perms)
 	if err != nil {

@@ -248,7 +248,7 @@ func TestUserChecks(t *testing.T) {
 		{name: "in time", user: func(r *realm, u *jwt.UserClaims) { u.Times, u.Locale = day(r, -time.Hour, time.Hour), "UTC" }, want: "ok"},
 		{name: "out of time", user: func(r *realm, u *jwt.UserClaims) { u.Times, u.Locale = day(r, time.Hour, 2*time.Hour), "UTC" }, want: "outside connect times"},
 		// 15 callout
-		{name: "callout", account: func(r *realm, a *jwt.AccountClaims) { a.EnableExternalAuthorization(newKey(r.t).public) }, want: "callout is not available"},
+		{name: "callout", account: func(r *realm, a *jwt.AccountClaims) { a.EnableExternalAuthorization(newKey(r.t).public) }, want: "authentication error"},
 		{name: "user of the callout", account: func(r *realm, a *jwt.AccountClaims) { a.EnableExternalAuthorization(r.user.public) }, want: "ok"},
 		// permissions
 		{name: "queue in publish", user: func(_ *realm, u *jwt.UserClaims) { u.Pub.Deny.Add("a q") }, want: "user JWT not valid"},

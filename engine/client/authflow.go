@@ -43,7 +43,7 @@ func (p *Client) authAnonymous() error {
 func (p *Client) anonymousRequest() *auth.Request {
 	return &auth.Request{
 		Kind: engine.Client, ConnType: p.Type(), Listener: p.listener, Connect: wire.DefaultConnect(),
-		Nonce: p.nonce, TLS: p.Net().TLS(), Remote: p.Net().RemoteAddr(), NoAuthUser: true,
+		Nonce: p.nonce, TLS: p.Net().TLS(), Remote: p.Net().RemoteAddr(), NoAuthUser: true, ID: p.ID(),
 	}
 }
 
@@ -121,6 +121,9 @@ func (p *Client) deny(r auth.Result) error {
 	p.showTried()
 	p.Logf(engine.Error, "RJ-C007", "%s", r.Log)
 	p.svc.env.Events.AuthFailed(&p.Conn, r.Reason)
+	if r.DetailAccount != nil {
+		p.svc.env.Events.Denied(&p.Conn, r.DetailAccount, r.Detail)
+	}
 	if r.Text == "" {
 		r.Text = wire.TextAuthorizationViolation
 	}

@@ -34,7 +34,7 @@ func (p *Client) onConnect(op *wire.Op) error {
 	}
 	return p.authenticate(&auth.Request{
 		Kind: engine.Client, ConnType: p.Type(), Listener: p.listener,
-		Connect: cn, Nonce: p.nonce, TLS: p.Net().TLS(), Remote: p.Net().RemoteAddr(),
+		Connect: cn, Nonce: p.nonce, ID: p.ID(), TLS: p.Net().TLS(), Remote: p.Net().RemoteAddr(),
 	}, link.ErrHold)
 }
 

@@ -92,13 +92,12 @@ func TestBaselineDefaults(t *testing.T) {
 func TestUnsupported(t *testing.T) {
 	for text, want := range map[string][]string{
 		"port: 1": nil,
-		"jetstream: disabled\nsystem_account: \"$SYS\"\naccounts { A { jetstream: false, users [{user:a,password:b}] } }":                           nil,
-		"cluster { }\nleafnodes { }\nmqtt { }\ngateway { }":                                                                                         nil,
-		"jetstream: true\naccounts { A { jetstream: enabled } }":                                                                                    nil,
-		"\n\njetstream { tpm { keys_file: a, encryption_password: b } }":                                                                            {"jetstream.tpm: not supported yet by this build of ramjet"},
-		"accounts { A { exports [ {stream: a} ] }, B { imports [ {stream: {account: A, subject: a}} ] } }":                                          nil,
-		"cluster { port: -1, name: a }\nleafnodes { port: -1 }\nresolver: URL(http://a)":                                                            {"cluster: not", "leafnodes: not", "resolver of type url (only MEM): not"},
-		"authorization { auth_callout { issuer: ABJHLOVMPA4CI6R5KLNGOB4GSLNIY7IOUPAJC4YFNDLQVIOBYQGUWVLA, auth_users: [a] }, users [ {user: a} ] }": {"auth_callout: not"},
+		"jetstream: disabled\nsystem_account: \"$SYS\"\naccounts { A { jetstream: false, users [{user:a,password:b}] } }": nil,
+		"cluster { }\nleafnodes { }\nmqtt { }\ngateway { }":                                                               nil,
+		"jetstream: true\naccounts { A { jetstream: enabled } }":                                                          nil,
+		"\n\njetstream { tpm { keys_file: a, encryption_password: b } }":                                                  {"jetstream.tpm: not supported yet by this build of ramjet"},
+		"accounts { A { exports [ {stream: a} ] }, B { imports [ {stream: {account: A, subject: a}} ] } }":                nil,
+		"cluster { port: -1, name: a }\nleafnodes { port: -1 }\nresolver: URL(http://a)":                                  {"cluster: not", "leafnodes: not", "resolver of type url (only MEM): not"},
 	} {
 		o, _, err := loadText(text)
 		if err != nil {

@@ -21,7 +21,6 @@ var unbuilt = []struct {
 	{"resolver", func(o *Options) bool { return o.Resolver != nil && o.Resolver.Type != "mem" }},
 	{"resolver_pinned_accounts", func(o *Options) bool { return len(o.ResolverPinnedAccounts) > 0 }},
 	{"default_js_domain", func(o *Options) bool { return len(o.DefaultJSDomain) > 0 }},
-	{"auth_callout", func(o *Options) bool { return o.Auth.Callout != nil }},
 }
 
 // Unsupported reports everything in o that needs a subsystem which does not exist yet in this build:

@@ -111,6 +111,9 @@ type Events struct {
 	Connected    func(c *Conn)
 	Disconnected func(c *Conn, r netio.Reason)
 	AuthFailed   func(c *Conn, why netio.Reason)
+	// Denied: an authorization callout, or the lack of its answer, kept c out; in is the account of the
+	// service. AuthFailed is called too.
+	Denied       func(c *Conn, in *account.Account, why string)
 	SlowConsumer func(c *Conn, r netio.Reason)
 }
 
@@ -124,6 +127,9 @@ func (e *Events) EnsureDefaults() {
 	}
 	if e.AuthFailed == nil {
 		e.AuthFailed = func(*Conn, netio.Reason) {}
+	}
+	if e.Denied == nil {
+		e.Denied = func(*Conn, *account.Account, string) {}
 	}
 	if e.SlowConsumer == nil {
 		e.SlowConsumer = func(*Conn, netio.Reason) {}

@@ -36,7 +36,9 @@ type Env struct {
 type identity struct {
 	id   string // public server key, N...
 	xkey string // public curve key, X...
-	seed uint64 // of all random choices that are no secrets
+	// key and curve are the secret ones.
+	key, curve nkeys.KeyPair
+	seed       uint64 // of all random choices that are no secrets
 }
 
 func newIdentity(seed uint64) (identity, error) {
@@ -49,6 +51,7 @@ func newIdentity(seed uint64) (identity, error) {
 	if err != nil {
 		return id, fmt.Errorf("creating the server key: %w", err)
 	}
+	id.key = kp
 	if id.id, err = kp.PublicKey(); err != nil {
 		return id, fmt.Errorf("creating the server key: %w", err)
 	}
@@ -56,6 +59,7 @@ func newIdentity(seed uint64) (identity, error) {
 	if err != nil {
 		return id, fmt.Errorf("creating the curve key: %w", err)
 	}
+	id.curve = xkp
 	if id.xkey, err = xkp.PublicKey(); err != nil {
 		return id, fmt.Errorf("creating the curve key: %w", err)
 	}

@@ -7,8 +7,10 @@ import (
 	"ramjet/engine/dispatch"
 )
 
-// joinAccounts connects what accounts and routing need for imports. Control, before Start.
+// joinAccounts connects what accounts, routing and authentication need to reach other accounts. Control,
+// before Start.
 func (s *Server) joinAccounts() {
+	s.auth.Load().UseCallouts(s.callouts())
 	s.accounts.UseHooks(account.Hooks{Clock: s.clk, Lost: s.router.Lost})
 	s.router.UseHooks(dispatch.Hooks{
 		Clock: s.clk, Server: s.Name, Measured: s.sysacc.Measured, ReplySuffix: "." + shortName(s.Name()) + ".T",

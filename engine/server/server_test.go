@@ -143,8 +143,9 @@ func TestSeedRepeats(t *testing.T) {
 	b, _ := newIdentity(7)
 	c, _ := newIdentity(8)
 	d, _ := newIdentity(0)
-	if a != b || a == c || d.id == a.id || d.seed == 0 {
-		t.Errorf("%v %v %v %v", a, b, c, d)
+	public := func(i identity) [2]string { return [2]string{i.id, i.xkey} }
+	if public(a) != public(b) || a.seed != b.seed || public(a) == public(c) || d.id == a.id || d.seed == 0 {
+		t.Errorf("%v %v %v %v", public(a), public(b), public(c), public(d))
 	}
 	if a.id[0] != 'N' || a.xkey[0] != 'X' || len(a.id) != 56 || len(a.xkey) != 56 {
 		t.Errorf("%v", a)

@@ -12,7 +12,7 @@ import (
 
 // Hook adds the service to the listeners of connection events. Before the first connection.
 func (s *Service) Hook(e *link.Events) {
-	e.Connected, e.Disconnected, e.AuthFailed = s.connected, s.disconnected, s.authFailed
+	e.Connected, e.Disconnected, e.AuthFailed, e.Denied = s.connected, s.disconnected, s.authFailed, s.denied
 }
 
 // note queues an event; false when it was dropped. Any goroutine.
@@ -57,7 +57,7 @@ func (s *Service) disconnected(c *link.Conn, why netio.Reason) {
 	} else {
 		s.noteConns(a)
 	}
-	s.noteGone(c, disconnectSubject(a.Name()), nil, why)
+	s.noteGone(c, disconnectSubject(a.Name()), nil, why.String())
 }
 
 // authFailed: c was not let in, or may not stay. Loop.
@@ -65,14 +65,19 @@ func (s *Service) authFailed(c *link.Conn, why netio.Reason) {
 	if c.Kind() != engine.Client {
 		return
 	}
-	s.noteGone(c, s.subjects.authErr, nil, why)
+	s.noteGone(c, s.subjects.authErr, nil, why.String())
 	if a := c.Account(); a != nil {
-		s.noteGone(c, accountDenied, a, why)
+		s.noteGone(c, accountDenied, a, why.String())
 	}
 }
 
+// denied: c was kept out by the authorization callout of account in. Loop.
+func (s *Service) denied(c *link.Conn, in *account.Account, why string) {
+	s.noteGone(c, accountDenied, in, why)
+}
+
 // noteGone notes a disconnect event for subj in account in (nil = the system account). Loop.
-func (s *Service) noteGone(c *link.Conn, subj string, in *account.Account, why netio.Reason) {
+func (s *Service) noteGone(c *link.Conn, subj string, in *account.Account, why string) {
 	if in == nil {
 		in = s.p.Accounts.System()
 	}
@@ -85,7 +90,7 @@ func (s *Service) noteGone(c *link.Conn, subj string, in *account.Account, why n
 	s.note(func(w *worker) {
 		s.sendIn(w, in, subj, "", plain, &sysapi.DisconnectEvent{
 			TypedEvent: s.typed(sysapi.DisconnectType, now), Server: *s.serverInfo(), Client: client,
-			Sent: data(info.InMsgs, info.InBytes), Received: data(info.OutMsgs, info.OutBytes), Reason: why.String(),
+			Sent: data(info.InMsgs, info.InBytes), Received: data(info.OutMsgs, info.OutBytes), Reason: why,
 		})
 	})
 }
