@@ -256,6 +256,35 @@ func (w *world) restart() {
 	w.open()
 }
 
+// TestIdleStreamFreesTheJournal: a stream that was checkpointed and to which nothing happens any more keeps no journal file over restarts.
+func TestIdleStreamFreesTheJournal(t *testing.T) {
+	w := newWorld(t, vfs.NewMem())
+	w.create(jsapi.StreamConfig{Name: "S", Subjects: []string{"s.*"}})
+	w.publish("s.x", "once")
+	w.create(jsapi.StreamConfig{Name: "B", Subjects: []string{"b.*"}})
+	for i := range 8 {
+		w.publish("b.x", fmt.Sprint(i))
+		done := make(chan error, 2)
+		for _, name := range []string{"S", "B"} {
+			s := w.account().stream(name)
+			s.sh.post(func() { s.checkpointThen(func(err error) { done <- err }) })
+		}
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.restart()
+	}
+	if n := w.h.JournalStats().Files; n > 3 {
+		t.Errorf("%d journal files are kept", n)
+	}
+	var page jsapi.Page
+	if i := w.account().stream("S").Info(nil, &page); i.State.Msgs != 1 {
+		t.Errorf("state %+v", i.State)
+	}
+}
+
 func TestPublishConsumeRestart(t *testing.T) {
 	w := newWorld(t, vfs.NewMem())
 	for _, name := range []string{"S", "M"} {

@@ -247,6 +247,7 @@ func (s *Stream) replay(r *journal.Record) {
 	case r.Flags&flagDrop != 0:
 		s.run(s.applied, r.Payload, false)
 		s.out.Reset()
+		s.since += int64(len(r.Payload))
 	case r.Index <= s.applied:
 	case r.Index == s.applied+1:
 		s.replayEntry(r.Index, r.Payload)
@@ -343,6 +344,9 @@ func (s *Stream) resume() {
 	s.configured()
 	for _, c := range s.byName.list() {
 		s.h.recovery.Consumers++
+		if c.since == 0 && len(c.held) == 0 && !c.volatile() {
+			s.h.journal.Release(c.group, s.h.journal.Stats().Head)
+		}
 		if len(c.held) > 0 {
 			// What is missing is what clients did in between; messages come again rather than get lost.
 			s.acct.setProblem(s.name, "consumer "+c.name+": records after a hole in the journal are missing")
@@ -358,8 +362,12 @@ func (s *Stream) resume() {
 	s.sweep()
 	s.rearm()
 	s.count()
-	if s.since > 0 {
+	switch {
+	case s.since > 0:
 		s.scheduleCheckpoint()
+	case s.broken == nil && s.store != nil:
+		// Its state covers all that was replayed; no checkpoint would say so before something happens to it.
+		s.h.journal.Release(s.group, s.covered())
 	}
 }
 
