@@ -49,11 +49,16 @@ func flood(p *peer, subject string, size int, stop *atomic.Bool) error {
 	return nil
 }
 
-// TestSlowConsumerIsNamed: one slow client among 200 is found in one look, while it is slow and after it was closed.
+// TestSlowConsumerIsNamed: one slow client among 1,000 is found in one look, while it is slow and after it was closed.
 func TestSlowConsumerIsNamed(t *testing.T) {
 	r := startRig(t, "max_pending: 8M\n")
 	l := startLive(r)
-	others := openMany(t, r, 199, func(i int) string { return fmt.Sprintf("SUB calm.%d 1\r\n", i) })
+	n := 999
+	var lim syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err == nil && lim.Cur < 4000 {
+		n = int(lim.Cur / 4)
+	}
+	others := openMany(t, r, n, func(i int) string { return fmt.Sprintf("SUB calm.%d 1\r\n", i) })
 	planted, err := dialPeer(r.client)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +83,9 @@ func TestSlowConsumerIsNamed(t *testing.T) {
 		if err := pub.sync(message + message + message + message); err != nil {
 			t.Fatal(err)
 		}
+		asked := time.Now()
 		if s := r.slow(); len(s) > 0 && s[0].Name == "planted" {
+			t.Logf("found in %v among %d", time.Since(asked), n+1)
 			if open = s[0]; !open.Open || !want(s) {
 				t.Errorf("while it is slow: %+v", s)
 			}

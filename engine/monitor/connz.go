@@ -38,7 +38,6 @@ func decodeConnz(q *params) (*sysapi.ConnzOptions, error) {
 	case "closed":
 		c.State = sysapi.ConnClosed
 	default:
-		//lint:ignore ST1005 text of the reference
 		return nil, fmt.Errorf("Error decoding state for %s", state)
 	}
 	return c, nil

@@ -16,7 +16,6 @@ type params struct {
 
 func (q *params) fail(kind, name string, err error) {
 	if q.err == nil {
-		//lint:ignore ST1005 text of the reference
 		q.err = fmt.Errorf("Error decoding %s for '%s': %v", kind, name, err)
 	}
 }

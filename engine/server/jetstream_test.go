@@ -422,7 +422,8 @@ func TestJetStreamOptions(t *testing.T) {
 		u.InfoLimit != 14 || u.Batch.AtomicPerStream != 5 || u.Batch.FastPerStream != 5 || u.Batch.AtomicMsgs != 7 || u.Batch.Timeout != 8 {
 		t.Errorf("%+v", u)
 	}
-	if !u.Batch.Total(false, 1) || !u.Batch.Total(false, 1) || u.Batch.Total(false, 1) || !u.Batch.Total(true, 1) {
+	first, second, third := u.Batch.Total(false, 1), u.Batch.Total(false, 1), u.Batch.Total(false, 1)
+	if !first || !second || third || !u.Batch.Total(true, 1) {
 		t.Error("the limit of open batches is 2 of each kind")
 	}
 	if u.Batch.Total(false, -1); !u.Batch.Total(false, 1) {

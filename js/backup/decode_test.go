@@ -300,8 +300,8 @@ func FuzzIndex(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h := keyed("S")
 		h.Write(b)
-		whole, d := readIndex(h.Sum(bytes.Clone(b)), 1<<20)
-		split, _ := readIndex(h.Sum(bytes.Clone(b)), 3)
+		d, whole := readIndex(h.Sum(bytes.Clone(b)), 1<<20)
+		_, split := readIndex(h.Sum(bytes.Clone(b)), 3)
 		if fmt.Sprint(whole) != fmt.Sprint(split) {
 			t.Fatal(whole, split)
 		}
@@ -323,11 +323,11 @@ func FuzzIndex(f *testing.F) {
 }
 
 // readIndex reads an index in pieces.
-func readIndex(b []byte, piece int) (error, *deletions) {
+func readIndex(b []byte, piece int) (*deletions, error) {
 	d := &deletions{}
 	r, err := newIndexReader(d, int64(len(b)), keyed("S"))
 	if err != nil {
-		return err, d
+		return d, err
 	}
 	for ; len(b) > 0 && err == nil; b = b[min(piece, len(b)):] {
 		err = r.feed(b[:min(piece, len(b))])
@@ -335,7 +335,7 @@ func readIndex(b []byte, piece int) (error, *deletions) {
 	if err == nil {
 		err = r.close()
 	}
-	return err, d
+	return d, err
 }
 
 func FuzzConsumerState(f *testing.F) {

@@ -11,8 +11,6 @@ type heapItem struct {
 	id int32
 }
 
-func (h *heap) len() int { return len(h.items) }
-
 // min returns the earliest deadline; ok is false if there is none.
 func (h *heap) min() (at int64, id int32, ok bool) {
 	if len(h.items) == 0 {

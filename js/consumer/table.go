@@ -2,10 +2,11 @@ package consumer
 
 import "math/bits"
 
+const nilID int32 = -1
+
 const (
-	nilID     int32 = -1
-	chunkBits       = 5
-	keepSlab        = 4096 // an empty table gives back a larger slab
+	chunkBits = 5
+	keepSlab  = 4096 // an empty table gives back a larger slab
 )
 
 // place says which schedule an entry is in.

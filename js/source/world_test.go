@@ -378,7 +378,6 @@ type origStream struct {
 	asked    []jsapi.ConsumerConfig
 	made     int
 	deleted  []string
-	premade  *jsapi.ConsumerConfig
 	dupEvery int // deliver every n-th message twice
 }
 

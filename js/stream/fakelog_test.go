@@ -13,7 +13,6 @@ import (
 // fakeLog is the simplest Log: a slice of messages.
 type fakeLog struct {
 	msgs  []store.Rec
-	first uint64
 	last  uint64
 	bytes uint64
 	fail  error

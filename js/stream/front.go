@@ -78,13 +78,12 @@ type Front struct {
 	batchMem int
 	expiring bool
 
-	xform   *subject.Transform
-	p       publish
-	state   store.State
-	rec     store.Rec
-	scratch []byte
-	subj    []byte
-	cmd     op.Cmd
+	xform *subject.Transform
+	p     publish
+	state store.State
+	rec   store.Rec
+	subj  []byte
+	cmd   op.Cmd
 }
 
 // publish is the message that is being decided about.
@@ -102,7 +101,6 @@ type publish struct {
 	replace   bool   // takes the place of the oldest message of its subject
 	dup       uint64 // sequence of the original
 	isDup     bool
-	waitDup   bool
 	value     []byte // counter
 	total     *counter
 	clustered bool
