@@ -194,9 +194,9 @@ func randomOp(w *world, o *jstest.OracleConsumer, rnd *rng.Source) string {
 			below = pick()
 		}
 		w.log.Purge(f, below)
-		w.c.Purged(w.now)
+		w.c.PurgedOf(w.now, f)
 		w.c.Pump(w.now)
-		o.Purged(w.now)
+		o.Purged(w.now, f)
 		return fmt.Sprint("purge ", f, " ", below)
 	case k < 97:
 		cfg := *w.c.Config()

@@ -3,6 +3,7 @@ package consumer
 import (
 	"slices"
 
+	"ramjet/proto/subject"
 	"ramjet/store"
 )
 
@@ -60,16 +61,40 @@ func (c *Consumer) forget(seq uint64, reason []byte) bool {
 	return true
 }
 
-// Purged tells that many messages may have left the stream. Call Pump afterwards.
-func (c *Consumer) Purged(now int64) {
+// Purged tells that many messages may have left the stream, of any subject. Call Pump afterwards.
+func (c *Consumer) Purged(now int64) { c.PurgedOf(now, nil) }
+
+// PurgedOf is Purged with what the purge was limited to, nil for nothing. A consumer of which every message was meant
+// goes on behind what was purged.
+func (c *Consumer) PurgedOf(now int64, f *store.Filter) {
 	c.counted = false
-	if first := c.first(); c.st.next < first {
+	first := c.first()
+	if !f.All() && c.within(f) {
+		var ls store.State
+		if c.env.Log.State(&ls); c.env.Log.Pending(f, first, false) == 0 {
+			first = ls.LastSeq + 1
+		}
+	}
+	if c.st.next < first {
 		c.unscheduleIf(func(uint64) bool { return true })
 		c.st.purged(first)
 		c.enc.op(cmdPurged, first)
 	}
 	c.reconcile()
 	c.scan = max(c.scan, c.st.next)
+}
+
+// within reports whether everything that passes the filter of the consumer passes f.
+func (c *Consumer) within(f *store.Filter) bool {
+	if c.filter.All() {
+		return false
+	}
+	for _, own := range c.filter.Patterns {
+		if !slices.ContainsFunc(f.Patterns, func(p string) bool { return subject.IsSubset(own, p) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // first returns the first sequence the stream has or will have.

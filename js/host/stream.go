@@ -388,7 +388,7 @@ func (s *Stream) flush() {
 		case stream.Purged:
 			s.purged = e.Seq
 			for _, c := range s.consumers {
-				c.eng.Purged(s.sh.now)
+				c.eng.PurgedOf(s.sh.now, e.Purge.Filter)
 				c.markReady()
 			}
 		case stream.Configured:

@@ -7,6 +7,7 @@ import (
 
 	"ramjet/js/consumer"
 	"ramjet/proto/jsapi"
+	"ramjet/proto/subject"
 	"ramjet/store"
 )
 
@@ -367,11 +368,20 @@ func (o *OracleConsumer) first() uint64 {
 	return o.Log.Last + 1
 }
 
-// Purged tells that messages left the log by a purge.
-func (o *OracleConsumer) Purged(now int64) {
-	if first := o.first(); o.next < first {
+// Purged tells that messages that pass f left the log by a purge.
+func (o *OracleConsumer) Purged(now int64, f *store.Filter) {
+	first := o.first()
+	if all := !f.All() && len(o.Filter.Patterns) > 0; all {
+		for _, own := range o.Filter.Patterns {
+			all = all && slices.ContainsFunc(f.Patterns, func(p string) bool { return subject.IsSubset(own, p) })
+		}
+		if all && o.Log.Pending(f, 0, false) == 0 {
+			first = o.Log.Last + 1
+		}
+	}
+	if o.next < first {
 		o.next, o.sseq = first, max(o.sseq, first-1)
-		o.out, o.ready = nil, nil
+		o.out, o.ready, o.givenUp = nil, nil, map[uint64]int{}
 		o.floor(false)
 	}
 	o.Removed(now)
