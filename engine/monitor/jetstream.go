@@ -73,7 +73,7 @@ func (s *Server) Jsz(o *sysapi.JSzOptions) (*sysapi.JSInfo, error) {
 	switch {
 	case o.Account != "":
 		names = []string{o.Account}
-	case o.Accounts || o.Streams || o.Consumer || o.DirectConsumer:
+	case o.Accounts || o.Streams || o.Consumer:
 		offset, limit := pageOf(o.Offset, o.Limit)
 		from, to := window(len(names), offset, limit)
 		names = names[from:to]
@@ -105,8 +105,8 @@ var errNoJetStream = &statusError{http.StatusServiceUnavailable, "jetstream not 
 // accountDetail describes an account with what o asks for, nil when JetStream is not enabled for it.
 func (s *Server) accountDetail(js JetStream, name string, o *sysapi.JSzOptions) *sysapi.AccountDetail {
 	d := js.Account(name)
-	if d != nil && (o.Streams || o.Consumer || o.DirectConsumer) {
-		d.Streams = js.Streams(name, StreamDetails{Config: o.Config, Consumers: o.Consumer, Direct: o.DirectConsumer})
+	if d != nil && (o.Streams || o.Consumer) {
+		d.Streams = js.Streams(name, StreamDetails{Config: o.Config, Consumers: o.Consumer, Direct: o.Consumer && o.DirectConsumer})
 	}
 	return d
 }

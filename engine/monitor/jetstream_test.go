@@ -83,7 +83,9 @@ func TestJsz(t *testing.T) {
 		{"streams=1", "A[S] B"},
 		{"streams=1&config=1", "A[S config] B"},
 		{"consumers=1&acc=A", "A[S C]"},
-		{"direct-consumers=1&acc=A&config=1", "A[S config D]"},
+		{"consumers=1&direct-consumers=1&acc=A&config=1", "A[S config C D]"},
+		{"direct-consumers=1&streams=1", "A[S] B"}, // only beside the others
+		{"direct-consumers=1&acc=A", "A"},
 	} {
 		res, body := get(t, h, "/jsz?"+c.query)
 		var v sysapi.JSInfo
