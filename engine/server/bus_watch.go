@@ -1,12 +1,11 @@
 package server
 
 import (
-	"strings"
+	"slices"
 	"sync"
 
 	"ramjet/engine/account"
 	"ramjet/engine/interest"
-	"ramjet/proto/subject"
 )
 
 // watchSet tells who asked for it whether somebody listens on a subject. Any goroutine.
@@ -15,14 +14,14 @@ type watchSet struct {
 	accounts map[*account.Account]*accountWatches
 }
 
-// accountWatches are the watches of one account, by the first token of their subject, so that a subscription is compared with few.
+// accountWatches are the watches of one account, by their subject.
 type accountWatches struct {
 	index *interest.Index
 	stop  func()
 
-	mu      sync.RWMutex // leaf
-	byToken map[string][]*watch
-	n       int
+	mu sync.RWMutex // leaf
+	by map[string][]*watch
+	n  int
 }
 
 // watch is one question.
@@ -37,7 +36,7 @@ type watch struct {
 }
 
 // Watch tells the present interest in subject and every change of it: of the members of the queue group, if queue is set, else of
-// subscribers without one; JetStream's own count, mirrors listen too. fn is called by any goroutine, must not block, and is not
+// subscribers without one; JetStream's own count, mirrors listen too. As with nats-server, wildcards do not count. fn is called by any goroutine, must not block, and is not
 // called after cancel returned.
 func (h *busHub) Watch(name, subj, queue string, fn func(on bool)) (cancel func()) {
 	a := h.s.accounts.Lookup(name)
@@ -61,13 +60,12 @@ func (s *watchSet) add(a *account.Account, w *watch) *accountWatches {
 	defer s.mu.Unlock()
 	aw := s.accounts[a]
 	if aw == nil {
-		aw = &accountWatches{index: a.Index(), byToken: map[string][]*watch{}}
+		aw = &accountWatches{index: a.Index(), by: map[string][]*watch{}}
 		aw.stop = a.Index().Watch(aw.changed)
 		s.accounts[a] = aw
 	}
 	aw.mu.Lock()
-	t := firstToken(w.subject)
-	aw.byToken[t] = append(aw.byToken[t], w)
+	aw.by[w.subject] = append(aw.by[w.subject], w)
 	aw.n++
 	aw.mu.Unlock()
 	return aw
@@ -81,15 +79,14 @@ func (s *watchSet) remove(a *account.Account, w *watch) {
 		return
 	}
 	aw.mu.Lock()
-	t := firstToken(w.subject)
-	list := aw.byToken[t]
+	list := aw.by[w.subject]
 	for i := range list {
 		if list[i] != w {
 			continue
 		}
 		rest := append(append([]*watch(nil), list[:i]...), list[i+1:]...) // changed may be reading list
-		if aw.byToken[t] = rest; len(rest) == 0 {
-			delete(aw.byToken, t)
+		if aw.by[w.subject] = rest; len(rest) == 0 {
+			delete(aw.by, w.subject)
 		}
 		aw.n--
 		break
@@ -104,32 +101,14 @@ func (s *watchSet) remove(a *account.Account, w *watch) {
 
 // changed is called by the index after each insertion and removal, on the goroutine that did it.
 func (aw *accountWatches) changed(s *interest.Sub, _ bool) {
-	subj := s.Subject()
-	t := firstToken(subj)
-	if t != "*" && t != ">" {
-		aw.mu.RLock()
-		list := aw.byToken[t]
-		aw.mu.RUnlock()
-		aw.tell(list, subj)
+	if s.HasWildcard() {
 		return
 	}
 	aw.mu.RLock()
-	lists := make([][]*watch, 0, len(aw.byToken))
-	for _, l := range aw.byToken {
-		lists = append(lists, l)
-	}
+	list := aw.by[s.Subject()]
 	aw.mu.RUnlock()
-	for _, l := range lists {
-		aw.tell(l, subj)
-	}
-}
-
-// tell looks again at the watches that pattern concerns.
-func (aw *accountWatches) tell(list []*watch, pattern string) {
 	for _, w := range list {
-		if subject.Match(w.subject, pattern) {
-			w.look(aw.index)
-		}
+		w.look(aw.index)
 	}
 }
 
@@ -144,10 +123,10 @@ func (w *watch) look(x *interest.Index) {
 	x.Match([]byte(w.subject), &r)
 	on := false
 	if w.queue == "" {
-		on = len(r.Plain) > 0
+		on = w.exact(r.Plain)
 	}
 	for i := range r.Queues {
-		on = on || r.Queues[i].Name == w.queue
+		on = on || r.Queues[i].Name == w.queue && w.exact(r.Queues[i].Subs)
 	}
 	if w.told && on == w.on {
 		return
@@ -156,7 +135,7 @@ func (w *watch) look(x *interest.Index) {
 	w.fn(on)
 }
 
-func firstToken(s string) string {
-	t, _, _ := strings.Cut(s, ".")
-	return t
+// exact reports whether one of subs is to the very subject.
+func (w *watch) exact(subs []*interest.Sub) bool {
+	return slices.ContainsFunc(subs, func(s *interest.Sub) bool { return s.Subject() == w.subject })
 }
