@@ -17,6 +17,11 @@ type Exchange struct {
 	ServiceImports                []*ServiceImport
 }
 
+// Calls reports that every subject of pattern is a service that x imports. A nil x imports nothing.
+func (x *Exchange) Calls(pattern string) bool {
+	return x != nil && slices.ContainsFunc(x.ServiceImports, func(i *ServiceImport) bool { return subject.IsSubset(pattern, i.Local) })
+}
+
 // Response says how many answers a service gives to one request.
 type Response uint8
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -156,5 +157,72 @@ accounts {
 }`)
 	if v := ask(t, dial(t, s, "a"), "varz", ""); !strings.Contains(v, `"server_id":"`+s.ID()) {
 		t.Error(v)
+	}
+}
+
+// TestJetStreamFromAnotherAccount uses streams of an account from one that imports its API: publishing,
+// pull and push consumers, acknowledgements.
+func TestJetStreamFromAnotherAccount(t *testing.T) {
+	s, _ := confServer(t, fmt.Sprintf(`
+host: 127.0.0.1, port: -1
+jetstream: { store_dir: %q }
+accounts {
+  JS {
+    jetstream: enabled
+    users: [ {user: js, password: p} ]
+    exports: [
+      {service: "$JS.API.>", response: stream}
+      {service: "$JS.ACK.>"}
+      {service: "orders"}
+      {stream: "deliver.>"}
+    ]
+  }
+  HOME {
+    users: [ {user: home, password: p} ]
+    imports: [
+      {service: {account: JS, subject: "$JS.API.>"}}
+      {service: {account: JS, subject: "$JS.ACK.>"}}
+      {service: {account: JS, subject: "orders"}}
+      {stream: {account: JS, subject: "deliver.>"}}
+    ]
+  }
+}`, t.TempDir()))
+	js, err := dial(t, s, "home").JetStream(nats.MaxWait(10 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.AddStream(&nats.StreamConfig{Name: "S", Subjects: []string{"orders"}, Storage: nats.MemoryStorage}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if a, err := js.Publish("orders", []byte{byte(i)}); err != nil || a.Sequence != uint64(i+1) {
+			t.Fatal(a, err)
+		}
+	}
+	pull, err := js.PullSubscribe("orders", "pull")
+	if err != nil {
+		t.Fatal(err)
+	}
+	msgs, err := pull.Fetch(3, nats.MaxWait(10*time.Second))
+	if err != nil || len(msgs) != 3 {
+		t.Fatal(len(msgs), err)
+	}
+	for i, m := range msgs {
+		if m.Subject != "orders" || m.Data[0] != byte(i) {
+			t.Errorf("%s %v", m.Subject, m.Data)
+		}
+		if err := m.AckSync(); err != nil {
+			t.Error(err)
+		}
+	}
+	if info, err := pull.ConsumerInfo(); err != nil || info.NumAckPending != 0 || info.AckFloor.Stream != 3 {
+		t.Errorf("%+v %v", info, err)
+	}
+	push, err := js.SubscribeSync("orders", nats.DeliverSubject("deliver.home"), nats.AckExplicit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := nextMsg(t, push); m.Subject != "orders" || m.AckSync() != nil {
+		t.Errorf("%+v", m)
 	}
 }

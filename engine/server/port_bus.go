@@ -53,7 +53,11 @@ func (h *busHub) Subscribe(name, subject, queue string, in host.Inbox) (cancel f
 		return nil, fmt.Errorf("there is no account %q", name)
 	}
 	x := a.Index()
-	sub := interest.NewSub([]byte(subject), []byte(queue), nil, 1, &busSink{h: h, in: in})
+	sink := &busSink{h: h, in: in}
+	if subject == jsapi.APIPrefix+">" {
+		sink.api = a
+	}
+	sub := interest.NewSub([]byte(subject), []byte(queue), nil, 1, sink)
 	if err := x.Insert(sub); err != nil {
 		return nil, fmt.Errorf("subject %q: %w", subject, err)
 	}
@@ -75,6 +79,15 @@ type busSink struct {
 	h   *busHub
 	in  host.Inbox
 	cut int // bytes of the domain in the subject, which the inbox does not see
+	// api, when not nil: the sink is the API of that account.
+	api *account.Account
+}
+
+// yields reports an account without JetStream that imports the API of another one, which then answers
+// alone.
+func (k *busSink) yields() bool {
+	snap := k.api.Snap()
+	return snap.JetStream == nil && snap.Exchange.Calls(jsapi.APIPrefix+">")
 }
 
 // Kind implements interest.Sink.
@@ -85,6 +98,9 @@ func (k *busSink) ID() uint64 { return 0 }
 
 // Deliver implements interest.Sink: it hands a message to the inbox, on the goroutine of its publisher.
 func (k *busSink) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) engine.Verdict {
+	if k.api != nil && k.yields() {
+		return engine.Refused
+	}
 	if ok, _ := s.Take(); !ok {
 		return engine.Refused
 	}
