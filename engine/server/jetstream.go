@@ -30,14 +30,14 @@ func jsShards() int { return min(runtime.GOMAXPROCS(0), maxShards) }
 
 // jetStream is JetStream in this server: from the moment it is switched on, also while it recovers.
 type jetStream struct {
-	s        *Server
-	o        host.Options
-	tune     tuning
-	host     atomic.Pointer[host.Host] // set when it has recovered
-	ready    atomic.Bool               // it serves
-	maxStore atomic.Int64              // limit of the files, 0 while it is being found out
-	ended    chan struct{}             // closed when the recovery has ended, one way or the other
-	err      error                     // why it could not start; read after ended
+	s      *Server
+	o      host.Options
+	tune   tuning
+	host   atomic.Pointer[host.Host] // set when it has recovered
+	ready  atomic.Bool               // it serves
+	limits atomic.Pointer[jsSizes]   // what the server may use
+	ended  chan struct{}             // closed when the recovery has ended, one way or the other
+	err    error                     // why it could not start; read after ended
 
 	// Owner: control goroutine.
 	must   bool                      // the server is not started without
@@ -45,6 +45,9 @@ type jetStream struct {
 	served map[*account.Account]bool // accounts the host answers in
 	wait   *jsWaiting
 }
+
+// jsSizes are the bytes that JetStream may use.
+type jsSizes struct{ memory, store int64 }
 
 // startJetStream switches JetStream on if the options say so; it recovers in the background. must: the
 // server does not run without. Control.
@@ -64,7 +67,7 @@ func (s *Server) startJetStream(o *config.Options, must bool) error {
 	js.o = s.jsOptions(o, dir)
 	s.buses.domain = js.o.Domain
 	js.o.Tunable = js.tune.of(o)
-	js.maxStore.Store(js.o.MaxStore)
+	js.limits.Store(&jsSizes{js.o.MaxMemory, max(js.o.MaxStore, 0)})
 	s.js.Store(js)
 	js.wait = s.answerWaiting()
 	go js.open()
@@ -119,7 +122,7 @@ func (js *jetStream) open() {
 	o := js.o
 	if o.MaxStore == dynamic {
 		o.MaxStore = diskLimit(s.disk(), o.Dir) // looks at every file
-		js.maxStore.Store(o.MaxStore)
+		js.limits.Store(&jsSizes{o.MaxMemory, o.MaxStore})
 	}
 	s.logJetStream(&o)
 	h, err := host.Open(env, o)
@@ -204,6 +207,15 @@ func (s *Server) reloadJetStream(cur, next *config.Options) {
 		js.wait.sync()
 		if h := js.host.Load(); h != nil {
 			h.Tune(js.tune.of(next))
+			l := *js.limits.Load() // what is found out at the start stays
+			if next.JetStream.MaxMemory > 0 {
+				l.memory = next.JetStream.MaxMemory
+			}
+			if next.JetStream.MaxStore > 0 {
+				l.store = next.JetStream.MaxStore
+			}
+			js.limits.Store(&l)
+			h.SetMax(l.memory, l.store)
 			js.sync(h)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -460,5 +462,89 @@ func TestJetStreamAudit(t *testing.T) {
 	}
 	if e.Client.Name != "me" || e.Client.Server != "n1" || e.Client.Account != "$G" || e.Client.Kind != "Client" {
 		t.Errorf("%+v", e.Client)
+	}
+}
+
+// TestJetStreamSizes: the sizes of the server may grow by a reload.
+func TestJetStreamSizes(t *testing.T) {
+	ctx := t.Context()
+	options := func(memory int64) *config.Options {
+		return &config.Options{StoreDir: "/store", JetStream: &config.JetStreamOptions{Enabled: true, Strict: true, MaxMemory: memory, MaxStore: 1 << 20}}
+	}
+	s, _ := jsServer(t, vfs.NewMem(), options(10_000))
+	js := jsOf(t, connect(t, s))
+	add := func(name string) error {
+		_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Storage: jetstream.MemoryStorage, MaxBytes: 8000})
+		return err
+	}
+	var api *jetstream.APIError
+	if err := add("A"); err != nil {
+		t.Fatal(err)
+	}
+	if err := add("B"); !errors.As(err, &api) || api.ErrorCode != 10028 {
+		t.Errorf("more than there is: %v", err)
+	}
+	o := options(20_000)
+	o.Host, o.Port = "127.0.0.1", s.Options().Port
+	if err := s.Reload(o); err != nil {
+		t.Fatal(err)
+	}
+	if err := add("B"); err != nil {
+		t.Error(err)
+	}
+	if v, _ := s.pages.Jsz(&sysapi.JSzOptions{}); v.Config.MaxMemory != 20_000 || v.Config.MaxStore != 1<<20 || v.ReservedMemory != 16_000 {
+		t.Errorf("%+v", v)
+	}
+	o = options(5_000)
+	o.Host, o.Port = "127.0.0.1", s.Options().Port
+	if err := s.Reload(o); err == nil || !strings.Contains(err.Error(), "decreasing") {
+		t.Errorf("smaller: %v", err)
+	}
+}
+
+// TestJetStreamSlowPush: a push consumer whose subscriber does not read ends as a slow consumer, and keeps what it has not delivered.
+func TestJetStreamSlowPush(t *testing.T) {
+	ctx := t.Context()
+	s, _ := jsServer(t, vfs.NewMem(), &config.Options{MaxPending: 2 << 20})
+	nc := connect(t, s)
+	js := jsOf(t, nc)
+	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		if _, err := js.Publish(ctx, "s", make([]byte, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "CONNECT {\"verbose\":false}\r\nSUB push 1\r\nPING\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	readUntil(t, c, "PONG\r\n")
+	gone := make(chan bool, 10)
+	s.buses.Watch("$G", "push", "", func(on bool) { gone <- !on })
+	if await(t, gone) {
+		t.Fatal("not subscribed")
+	}
+	old, err := nc.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.AddConsumer("S", &nats.ConsumerConfig{Durable: "C", DeliverSubject: "push", AckPolicy: nats.AckNonePolicy}); err != nil {
+		t.Fatal(err)
+	}
+	if !await(t, gone) {
+		t.Fatal("still subscribed")
+	}
+	if n := (source{s}).Counters().SlowConsumers; n != 1 {
+		t.Errorf("%d slow consumers", n)
+	}
+	i, err := old.ConsumerInfo("S", "C")
+	if err != nil || i.PushBound || i.NumPending == 0 || i.NumPending >= 300 {
+		t.Errorf("%+v %v", i, err)
 	}
 }

@@ -43,8 +43,8 @@ func (v jsView) Problem() string {
 
 // Config returns what JetStream works with.
 func (v jsView) Config() sysapi.JetStreamConfig {
-	o, opts := &v.js.o, v.js.s.opts.Load()
-	c := sysapi.JetStreamConfig{MaxMemory: o.MaxMemory, MaxStore: max(v.js.maxStore.Load(), 0), StoreDir: o.Dir, Domain: o.Domain, Strict: !o.Lenient}
+	o, l, opts := &v.js.o, v.js.limits.Load(), v.js.s.opts.Load()
+	c := sysapi.JetStreamConfig{MaxMemory: l.memory, MaxStore: l.store, StoreDir: o.Dir, Domain: o.Domain, Strict: !o.Lenient}
 	if j := opts.JetStream; j != nil {
 		c.SyncInterval, c.SyncAlways, c.UniqueTag = j.SyncInterval, j.SyncAlways, j.UniqueTag
 		c.CompressOK = j.MaxMemory > 0 && j.MaxStore > 0 // as nats-server shows it

@@ -28,6 +28,7 @@ type Host struct {
 	closed   atomic.Bool
 	noSpace  atomic.Bool
 	used     [2]atomic.Int64 // bytes by storage, of this server's replicas
+	most     [2]atomic.Int64 // limits of used
 	recovery Recovery
 
 	volumeFailed atomic.Pointer[volumeError]
@@ -75,6 +76,7 @@ func Open(env Env, o Options) (*Host, error) {
 	h.groups.owner = map[journal.GroupID]any{}
 	h.groups.damaged = map[journal.GroupID]string{}
 	h.Tune(o.Tunable)
+	h.SetMax(o.MaxMemory, o.MaxStore)
 	started := env.Clock.Now()
 	if err := env.FS.MkdirAll(o.Dir); err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)

@@ -31,11 +31,12 @@ func (a *Account) usedBytes(s jsapi.Storage) (n int64) {
 	return n
 }
 
-func (h *Host) max(s jsapi.Storage) int64 {
-	if s == jsapi.MemoryStorage {
-		return h.o.MaxMemory
-	}
-	return h.o.MaxStore
+func (h *Host) max(s jsapi.Storage) int64 { return h.most[s].Load() }
+
+// SetMax changes the bytes that the server may use; below 0 unlimited. Any goroutine.
+func (h *Host) SetMax(memory, store int64) {
+	h.most[jsapi.MemoryStorage].Store(memory)
+	h.most[jsapi.FileStorage].Store(store)
 }
 
 func bytesLimit(l *jsapi.AccountLimits, s jsapi.Storage) int64 {
@@ -211,6 +212,6 @@ func (h *Host) Usage() Usage {
 	return Usage{
 		Memory: h.used[jsapi.MemoryStorage].Load(), Store: h.used[jsapi.FileStorage].Load(),
 		ReservedMemory: h.reserved(jsapi.MemoryStorage), ReservedStore: h.reserved(jsapi.FileStorage),
-		MaxMemory: h.o.MaxMemory, MaxStore: h.o.MaxStore,
+		MaxMemory: h.max(jsapi.MemoryStorage), MaxStore: h.max(jsapi.FileStorage),
 	}
 }
