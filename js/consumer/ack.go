@@ -110,7 +110,7 @@ func (c *Consumer) nak(now int64, a *jsapi.AckReply, delay time.Duration) {
 
 func (c *Consumer) progress(now int64, seq uint64) {
 	id, ok := c.st.pending.find(seq)
-	if !ok {
+	if !ok || c.st.pending.at(id).where == placeQueue { // it is delivered again anyway
 		return
 	}
 	due := c.due(now, c.st.pending.at(id).deliveries)
@@ -123,7 +123,13 @@ func (c *Consumer) term(now int64, a *jsapi.AckReply, reason []byte) {
 	if id, ok := c.st.pending.find(a.StreamSeq); ok {
 		e := c.st.pending.at(id)
 		c.advise(Advice{Kind: AdviseTerm, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries, Reason: reason})
-		c.sched.remove(&c.st.pending, id)
+		if c.st.policy != jsapi.AckAll {
+			c.sched.remove(&c.st.pending, id)
+		}
+	}
+	if c.st.policy == jsapi.AckAll { // as an acknowledgement
+		c.ackAll(now, a.StreamSeq, a.ConsumerSeq)
+		return
 	}
 	c.done(now, a.StreamSeq)
 }

@@ -7,6 +7,25 @@ import (
 
 func TestAcknowledgements(t *testing.T) {
 	runScripts(t, []script{
+		{"progress does not call off a redelivery that is due", `
+			config {"ack_policy":"explicit"}
+			pub a.1 a.2
+			next in
+			> in <- a.1 #1 d1 c1 p1
+			ack 1 -NAK
+			> advise nak #1 c1 d1
+			ack 1 +WPI
+			next in
+			> in <- a.1 #1 d2 c2 p1`},
+		{"a termination takes what is before it with ack all", `
+			config {"ack_policy":"all"}
+			pub a.1 a.2 a.3
+			next in {"batch":2}
+			> in <- a.1 #1 d1 c1 p2
+			> in <- a.2 #2 d1 c2 p1
+			ack 2 +TERM
+			> advise term #2 c2 d1
+			> release 1-2`},
 		{"all kinds confirm", `
 			config {}
 			pub a.1 a.2 a.3 a.4 a.5 a.6

@@ -317,7 +317,7 @@ func (o *OracleConsumer) Ack(now int64, kind string, seq, dseq uint64, delay int
 	}
 	m := o.find(seq)
 	switch {
-	case kind == "" && o.Policy == jsapi.AckAll:
+	case (kind == "" || kind == "+TERM") && o.Policy == jsapi.AckAll:
 		first := o.floorS + 1
 		if len(o.out) > 0 {
 			first = min(first, o.out[0].seq)
@@ -328,10 +328,9 @@ func (o *OracleConsumer) Ack(now int64, kind string, seq, dseq uint64, delay int
 	case kind == "" || kind == "+TERM":
 		o.drop(seq)
 	case m == nil:
+	case m.ready: // it is delivered again anyway
 	case kind == "+WPI":
-		o.unready(m)
 		m.due = o.due(now, m.n)
-	case kind == "-NAK" && m.ready:
 	case kind == "-NAK" && delay > 0:
 		m.due = now + delay
 	case kind == "-NAK":
@@ -339,11 +338,6 @@ func (o *OracleConsumer) Ack(now int64, kind string, seq, dseq uint64, delay int
 		o.ready = append(o.ready, m.seq)
 	}
 	o.Pump(now)
-}
-
-func (o *OracleConsumer) unready(m *oracleMsg) {
-	m.ready = false
-	o.ready = slices.DeleteFunc(o.ready, func(s uint64) bool { return s == m.seq })
 }
 
 func (o *OracleConsumer) ackAll(seq, dseq uint64) {
