@@ -182,7 +182,7 @@ func (c *Consumer) beatRequests(now int64) {
 			continue
 		}
 		c.heartbeat(w.reply, nil)
-		c.wait.beats.set(id, now+w.beat)
+		c.wait.beats.set(id, following(at, w.beat, now))
 	}
 }
 

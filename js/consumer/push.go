@@ -61,13 +61,21 @@ func (c *Consumer) pumpPush(now int64) {
 	}
 }
 
+// following returns the beat after the one that was due at: late beats do not add up.
+func following(at, interval, now int64) int64 {
+	if at += interval; at > now {
+		return at
+	}
+	return now + interval
+}
+
 // beatPush sends the idle heartbeat if it is due.
 func (c *Consumer) beatPush(now int64) {
 	if c.push.deadline(c) > now {
 		return
 	}
 	c.heartbeat(c.push.to, c.flow.stalled())
-	c.push.beat = now + int64(c.cfg.Heartbeat)
+	c.push.beat = following(c.push.beat, int64(c.cfg.Heartbeat), now)
 	if c.st.policy == jsapi.AckFlowControl && c.st.pending.n > 0 && c.flow.idle() {
 		c.askFlow() // the last messages would never be acknowledged
 	}
