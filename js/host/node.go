@@ -92,9 +92,6 @@ func (i *apiInbox) Deliver(m *Msg) Verdict {
 			return NotOne
 		}
 	}
-	if len(m.Reply) == 0 {
-		return Taken
-	}
 	r := &api.Request{
 		Account: i.account, System: i.account == i.h.o.SystemAccount, Client: m.Client,
 		Subject: subj, Reply: string(m.Reply),
