@@ -72,6 +72,7 @@ func (r *Router) details(i *account.ServiceImport, via *hop, m *engine.Msg) []by
 		} else {
 			info = &sysapi.ClientInfo{Account: i.Owner.Name()}
 		}
+		info.Reply = string(toldReply(m))
 	}
 	if (via.share || i.Share || system) && r.hooks.Server != nil {
 		info.Server = r.hooks.Server()

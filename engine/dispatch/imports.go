@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"bytes"
+	"encoding/json"
 
 	"ramjet/engine"
 	"ramjet/engine/account"
@@ -179,6 +180,17 @@ func (p *pass) arrived(out Outcome) bool {
 // infoKey is the header that tells a service about who asks (reference/auth.md, section 3.1).
 const infoKey = "Nats-Request-Info"
 
+// fastReply ends the reply subjects of fast batches (JetStream), which say what the message is in its batch.
+var fastReply = []byte(".$FI")
+
+// toldReply returns the reply subject of the request m if the service has to know it: behind the import it has another.
+func toldReply(m *engine.Msg) []byte {
+	if bytes.HasSuffix(m.Reply, fastReply) {
+		return m.Reply
+	}
+	return nil
+}
+
 // requestInfo returns the header of a request with who asks in it; without details unless the importer
 // shares them. m is the request as it was published in the importing account.
 func (r *Router) requestInfo(i *account.ServiceImport, via *hop, m *engine.Msg) []byte {
@@ -190,6 +202,10 @@ func (r *Router) requestInfo(i *account.ServiceImport, via *hop, m *engine.Msg) 
 		value = append(append(make([]byte, 0, 64), `{"acc":`...), i.Owner.QuotedName()...)
 		if rtt := r.rtt(m.OriginID); rtt > 0 {
 			value = appendInt(append(value, `,"rtt":`...), int64(rtt))
+		}
+		if reply := toldReply(m); reply != nil {
+			quoted, _ := json.Marshal(string(reply)) // a string always can be
+			value = append(append(value, `,"reply":`...), quoted...)
 		}
 		value = append(value, '}')
 	} else if value = r.details(i, via, m); value == nil {

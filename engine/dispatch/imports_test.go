@@ -172,6 +172,10 @@ func TestServiceImport(t *testing.T) {
 	if string(seen.Reply) != "$JS.ACK.1" || w.reg.Lookup("A").Replies().Len() != 0 {
 		t.Errorf("reply %s", seen.Reply)
 	}
+	w.pub("B", 1, "sum.x.now", `i."b".$FI`, "") // a fast batch reads its reply subject
+	if v := string(header.Get(seen.Header, infoKey)); v != `{"acc":"B","rtt":3000000,"reply":"i.\"b\".$FI"}` {
+		t.Errorf("who asks: %s", v)
+	}
 	if o := w.pub("A", 2, "sum.x.now", "", ""); o.Delivered != 0 {
 		t.Error("imported the other way round")
 	}

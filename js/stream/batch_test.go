@@ -182,6 +182,11 @@ func TestFastBatch(t *testing.T) {
 	r.fast("z", 10, "ok", 1, 0, "a.1")
 	r.tick(10 * time.Second)
 	r.want(r.fast("z", 10, "ok", 2, 1, "a.1"), unknown)
+	// Behind an import the reply subject is in the header.
+	info := `{"acc":"B","reply":"_I.i.10.ok.1.2.$FI"}`
+	r.want(r.pubReply("_R_.x.y", "a.1", "x", "Nats-Request-Info", info), `"seq":21,"batch":"i","count":1`)
+	r.want(r.pubReply("other", "a.1", "x", "Nats-Request-Info", info), `"seq":22`)
+	r.want(r.pubReply("_R_.x.y", "a.1", "x", "Nats-Request-Info", `{"acc":"B"}`), `"seq":23`)
 	r = newRig(t, `{}`)
 	r.want(r.fast("z", 10, "ok", 1, 0, "a.1"), "batch publish is disabled (10205)")
 }

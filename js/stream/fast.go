@@ -35,6 +35,19 @@ type fastReply struct {
 
 func isFastReply(reply []byte) bool { return bytes.HasSuffix(reply, []byte(jsapi.FastReplySuffix)) }
 
+// fastReply returns the reply subject that makes the message one of a fast batch, nil if it is none. Behind an import the
+// one that answers go to is another.
+func (p *publish) fastReply() []byte {
+	reply := p.in.Reply
+	if p.h.requestInfo != nil && bytes.HasPrefix(reply, []byte(jsapi.ImportReplyPrefix)) {
+		reply = originalReply(p.h.requestInfo)
+	}
+	if isFastReply(reply) {
+		return reply
+	}
+	return nil
+}
+
 func parseFastReply(reply []byte, r *fastReply) bool {
 	rest := reply[:len(reply)-len(jsapi.FastReplySuffix)]
 	var tok [5][]byte // op, seq, gap, flow, id
@@ -140,7 +153,7 @@ func (f *Front) findFast(p *publish, r *fastReply) (*fastBatch, *jsapi.Error) {
 	switch {
 	case !f.m.cfg.AllowBatched:
 		return nil, jsapi.BatchPublishDisabled.Err()
-	case !parseFastReply(p.in.Reply, r):
+	case !parseFastReply(p.fastReply(), r):
 		return nil, jsapi.BatchPublishInvalidPattern.Err()
 	case len(r.id) == 0 || len(r.id) > maxBatchID:
 		return nil, jsapi.BatchPublishInvalidBatchID.Err()

@@ -209,7 +209,7 @@ func (f *Front) Publish(in *Inbound, now int64, b *op.Batch, out *Effects) *jsap
 	*p = publish{in: in, subject: in.Subject, header: in.Header, payload: in.Payload, now: now, b: b, out: out, clustered: f.cfg.Clustered}
 	p.h.parse(in.Header)
 	switch {
-	case in.Origin == Client && isFastReply(in.Reply):
+	case in.Origin == Client && p.fastReply() != nil:
 		f.publishFast(p)
 		return nil
 	case in.Origin == Client && p.h.batchID != nil:
@@ -272,7 +272,7 @@ func (f *Front) prepare(p *publish) {
 	if p.h.hasStatus {
 		p.header = stripStatus(nil, p.header)
 	}
-	if p.h.requestInfo {
+	if p.h.requestInfo != nil {
 		p.header = header.AppendDelete(nil, p.header, jsapi.HdrRequestInfo)
 	}
 	if len(p.header) == 0 {

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"encoding/json"
 
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
@@ -13,8 +14,8 @@ type headers struct {
 	rollup, ttl, incr, source, level                    []byte
 	batchID, batchSeq, batchCommit                      []byte
 	schedule, zone, target, from, schedTTL, schedRollup []byte
-	scheduler, next                                     []byte
-	requestInfo, expected, hasStatus, scheduled         bool
+	scheduler, next, requestInfo                        []byte
+	expected, hasStatus, scheduled                      bool
 }
 
 // parse reads block in one pass; the first field of a name counts.
@@ -109,9 +110,24 @@ func (h *headers) slot(k []byte) *[]byte {
 	case jsapi.HdrScheduler:
 		return &h.scheduler
 	case jsapi.HdrRequestInfo:
-		h.requestInfo = true
+		return &h.requestInfo
 	}
 	return nil
+}
+
+// originalReply returns the reply subject that a request had in the account it came from by an import, which is said to
+// the receiver of a fast batch; nil if it is not.
+func originalReply(info []byte) []byte {
+	if !bytes.Contains(info, []byte(jsapi.FastReplySuffix+`"`)) {
+		return nil
+	}
+	var said struct {
+		Reply string `json:"reply"`
+	}
+	if json.Unmarshal(info, &said) != nil {
+		return nil
+	}
+	return []byte(said.Reply)
 }
 
 // stripStatus appends block with a plain version line.

@@ -19,7 +19,7 @@ const (
 // Default bounds of an entry in bytes, without its name.
 const (
 	DefaultSnapshotDoc = 64 << 20 // state or consumer
-	DefaultSnapshotMsg = 64 << 20  // header and payload of a message
+	DefaultSnapshotMsg = 64 << 20 // header and payload of a message
 )
 
 const (

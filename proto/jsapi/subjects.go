@@ -24,7 +24,9 @@ const (
 	MetricType      = "io.nats.jetstream.metric.v1."
 	DirectQueue     = "_sys_"
 	FastReplySuffix = ".$FI"
-	MaxNameLen      = 255
+	// ImportReplyPrefix begins the reply subjects of requests from other accounts.
+	ImportReplyPrefix = "_R_."
+	MaxNameLen        = 255
 )
 
 // Endpoint is an operation of the API.
