@@ -41,6 +41,7 @@ type waiter struct {
 const (
 	arenaSize   = 64 << 10
 	maxArenas   = 4 << 20 // bytes of arenas kept for reuse
+	leastTail   = 1 << 10 // rest of an arena that is worth filling
 	essentialOK = 1 << 20
 )
 
@@ -64,8 +65,9 @@ func (a *arenas) get(n int) []byte {
 	return make([]byte, 0, max(n, arenaSize))
 }
 
+// put takes back an arena, or the part of one that is large enough.
 func (a *arenas) put(c []byte) {
-	if c != nil && a.bytes+cap(c) <= maxArenas {
+	if cap(c) >= arenaSize && a.bytes+cap(c) <= maxArenas {
 		a.list = append(a.list, c[:0])
 		a.bytes += cap(c)
 	}
@@ -98,6 +100,14 @@ func (b *batch) room(n int, a *arenas) {
 	}
 	b.start = 0
 	b.chunk = a.get(n)
+}
+
+// inherit goes on filling the arena of old, which is taken and may be kept for long: a batch that waits for a sync holds the bytes of its
+// records, not an arena.
+func (b *batch) inherit(old *batch) {
+	if free := old.chunk[len(old.chunk):]; cap(free) >= leastTail {
+		b.chunk, old.chunk = free, old.chunk[:len(old.chunk):len(old.chunk)]
+	}
 }
 
 // flushChunk moves what the arena collected into the last extent.

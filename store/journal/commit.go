@@ -181,6 +181,7 @@ func (l *Log) take() *batch {
 		l.mu.cur, l.mu.free = l.mu.free[n-1], l.mu.free[:n-1]
 	} else {
 		l.mu.cur = &batch{}
+		l.mu.cur.inherit(b)
 	}
 	return b
 }
