@@ -267,16 +267,26 @@ func TestBusVerdicts(t *testing.T) {
 func TestBusWatch(t *testing.T) {
 	s, _ := testServer(t, &config.Options{})
 	nc := connect(t, s)
+	var mu sync.Mutex
 	var told, group []bool
+	note := func(l *[]bool) func(bool) {
+		return func(on bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			*l = append(*l, on)
+		}
+	}
 	b := testBus(s, 0)
-	cancel := b.Watch("$G", "push.me", "", func(on bool) { told = append(told, on) })
-	stop := b.Watch("$G", "push.me", "g", func(on bool) { group = append(group, on) })
+	cancel := b.Watch("$G", "push.me", "", note(&told))
+	stop := b.Watch("$G", "push.me", "g", note(&group))
 	step := func(what, want string, do func() (*nats.Subscription, error)) *nats.Subscription {
 		t.Helper()
 		sub, err := do()
 		if err == nil {
 			err = nc.Flush()
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if got := fmt.Sprint(told, group); err != nil || got != want {
 			t.Fatalf("%s: %s, want %s (%v)", what, got, want, err)
 		}
