@@ -106,6 +106,13 @@ func (a *Account) Attach(k engine.Kind) (ok bool) {
 	}
 }
 
+// Full reports that Attach would refuse a connection of kind k now. Any goroutine.
+func (a *Account) Full(k engine.Kind) bool {
+	clients, leafs := a.Conns()
+	lim := &a.Snap().Limits
+	return k == engine.Client && reached(clients+leafs, lim.MaxConn) || k == engine.Leaf && reached(leafs, lim.MaxLeafs)
+}
+
 // Detach counts a connection out that Attach counted in. Any goroutine.
 func (a *Account) Detach(k engine.Kind) {
 	u := unit(k)

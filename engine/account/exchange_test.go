@@ -1,7 +1,9 @@
 package account
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -411,5 +413,46 @@ func TestRepliesBounded(t *testing.T) {
 	}
 	if x.Len() != x.bound || lost[first] != TimedOut || len(lost) != 1 {
 		t.Errorf("%d wait, lost %v", x.Len(), lost)
+	}
+}
+
+// TestShadowsConcurrent subscribes and unsubscribes on several goroutines while reloads change the
+// imports: in the end there is one shadow for each subscription that is left, and none for the others.
+func TestShadowsConcurrent(t *testing.T) {
+	config1 := traders(func(a, b, _ *config.Account) {
+		a.Exports, b.Imports = []*config.Export{{Stream: "s.>"}}, []*config.Import{{Account: "A", Stream: "s.>"}}
+	})
+	config2 := traders(func(a, b, _ *config.Account) {
+		a.Exports, b.Imports = []*config.Export{{Stream: "s.>"}}, []*config.Import{{Account: "A", Stream: "s.>", Prefix: "p"}}
+	})
+	r, err := NewRegistry(config1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := r.Lookup("A"), r.Lookup("B")
+	const workers, rounds, kept = 4, 300, 5
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range rounds {
+				s := interest.NewSub(fmt.Appendf(nil, "s.%d.%d", w, i), nil, []byte("1"), 1, endpoint{7})
+				if b.Index().Insert(s) == nil && i < rounds-kept {
+					b.Index().Remove(s)
+				}
+			}
+		}()
+	}
+	for _, o := range []*config.Options{config2, config1, config2, config1} {
+		commit, err := r.Prepare(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit()
+	}
+	wg.Wait()
+	if n := a.Index().Count(); n != workers*kept || b.Index().Count() != n || len(b.imports.shadows) != n {
+		t.Errorf("%d shadows in A, %d subscriptions in B, %d known", n, b.Index().Count(), len(b.imports.shadows))
 	}
 }

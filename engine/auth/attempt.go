@@ -29,6 +29,8 @@ type attempt struct {
 	signed   bool
 	proxyKey string
 	warn     string
+	// rechecked: the connection was let in before and holds a place in its account.
+	rechecked bool
 }
 
 type cost uint8

@@ -172,6 +172,7 @@ func (a *Authenticator) begin(req *Request, pool submitter, done func(Result)) {
 
 func (a *Authenticator) recheck(req *Request, pool submitter, done func(Result)) {
 	at := a.resolve(req)
+	at.rechecked = true
 	if p := req.proof.Load(); p != nil {
 		if p.proxy != "" && !a.proxies.trusts(p.proxy) {
 			done(at.denied(netio.ReasonProxyNotTrusted))

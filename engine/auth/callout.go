@@ -85,8 +85,11 @@ func timeoutOf(o *config.Options) time.Duration {
 
 // calloutOf returns who is to be asked about an attempt that ended with r, nil when r stands.
 func (a *Authenticator) calloutOf(at *attempt, r *Result) *callout {
-	if r.Reason == netio.ReasonProxyNotTrusted || r.Reason == netio.ReasonProxyRequired {
+	if r.Reason == netio.ReasonProxyNotTrusted {
 		return nil
+	}
+	if r.User != nil && !at.rechecked && r.User.Account.Full(at.req.Kind) {
+		return nil // there is no room: that is the answer
 	}
 	if at.byJWT {
 		// Whom the account's own JWT does not let in, its service is not asked about.
@@ -370,16 +373,16 @@ func (q *question) signedByService(c *jwt.AuthorizationResponseClaims) error {
 
 // admit makes an identity of the user in an answer.
 func (q *question) admit(user *jwt.UserClaims) (*User, error) {
-	name := q.c.account.Name()
-	if user.ProxyRequired && q.at.proxyKey == "" {
-		return nil, &proxyMissing{}
+	service := q.c.account.Name()
+	if q.at.proxyKey == "" && (user.ProxyRequired || q.at.entry != nil && q.at.entry.proxyRequired) {
+		return nil, &proxyMissing{} // the configuration may demand it too
 	}
 	vr := jwt.CreateValidationResults()
 	if user.Validate(vr); len(vr.Issues) > 0 {
 		return nil, fmt.Errorf("error validating user JWT: %w", vr.Issues[0])
 	}
 	if user.Subject != q.user {
-		return nil, fmt.Errorf("expected authorized user of %q but got %q on account %q", q.user, user.Subject, name)
+		return nil, fmt.Errorf("expected authorized user of %q but got %q on account %q", q.user, user.Subject, service)
 	}
 	target, limits, err := q.target(user)
 	if err != nil {
@@ -401,9 +404,9 @@ func (q *question) admit(user *jwt.UserClaims) (*User, error) {
 		}
 		switch {
 		case types == 0:
-			return nil, fmt.Errorf("authorized user on account %q using invalid connection type", name)
+			return nil, fmt.Errorf("authorized user on account %q using invalid connection type", service)
 		case types>>q.at.req.ConnType&1 == 0:
-			return nil, fmt.Errorf("authorized user on account %q not allowed to use connection type", name)
+			return nil, fmt.Errorf("authorized user on account %q not allowed to use connection type", service)
 		}
 	}
 	perms := account.PermissionsOf(&limits.Permissions)
@@ -413,14 +416,19 @@ func (q *question) admit(user *jwt.UserClaims) (*User, error) {
 	if target == q.c.account {
 		perms = withoutCallout(perms)
 	}
-	u := &User{Account: target, Nkey: user.Subject, Name: user.Subject, Expires: expires, MaxSubs: -1, MaxPayload: -1, ProxyKey: q.at.proxyKey}
+	u := &User{Account: target, Expires: expires, MaxSubs: -1, MaxPayload: -1, ProxyKey: q.at.proxyKey}
 	if u.Perms, err = CompilePerms(perms); err != nil {
 		return nil, fmt.Errorf("could not register auth callout user: %w", err)
 	}
-	u.Label = labelOf(target, "nkey:"+user.Subject)
-	if user.Name != "" {
-		u.Name, u.Nkey, u.Label = user.Name, "", labelOf(target, "user:"+user.Name)
+	// It is called what the service says, else what the connection called itself.
+	name, label := claimed(q.at)
+	switch {
+	case user.Name != "":
+		name, label = user.Name, "user:"+user.Name
+	case name == "":
+		name, label = user.Subject, "nkey:"+user.Subject
 	}
+	u.Name, u.Label = name, labelOf(target, label)
 	return u, nil
 }
 

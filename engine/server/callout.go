@@ -96,9 +96,12 @@ func (s *Server) callouts() *auth.Callouts {
 	return &auth.Callouts{
 		Key: s.key, Curve: s.curve, Ask: newInboxes(s).ask,
 		Server: func() jwt.ServerID {
-			i := s.info(auth.ClientListener)
-			return jwt.ServerID{Name: s.Name(), Host: s.Options().Host, ID: s.id, Version: NATSVersion, Cluster: i.Cluster,
-				Tags: s.Options().ServerTags}
+			o := s.Options()
+			id := jwt.ServerID{Name: s.Name(), Host: o.Host, ID: s.id, Version: NATSVersion, Tags: o.ServerTags}
+			if o.Cluster != nil {
+				id.Cluster = o.Cluster.Name
+			}
+			return id
 		},
 	}
 }

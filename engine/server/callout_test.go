@@ -156,6 +156,8 @@ func TestCallout(t *testing.T) {
 					u.Subject = newNkey(t, nkeys.CreateUser).public
 				case "auth2":
 					u.Audience = "AUTH"
+				case "nameless":
+					u.Name = ""
 				case "limited":
 					u.Permissions.Pub.Allow.Add("only.*", "$SYS.REQ.USER.INFO")
 					u.Expires = end
@@ -173,6 +175,9 @@ func TestCallout(t *testing.T) {
 			}
 			u := who(t, dial(t, s, "limited"))
 			if u.Permissions == nil || len(u.Permissions.Publish.Allow) != 2 || u.Expires <= 0 {
+				t.Errorf("%+v", u)
+			}
+			if u := who(t, dial(t, s, "nameless")); u.User != "nameless" {
 				t.Errorf("%+v", u)
 			}
 			// Nobody but the server asks the service, not even who is in its account.

@@ -133,9 +133,9 @@ func (s *Service) userInfo(w *worker, r *request) {
 		return
 	}
 	acc := r.asker.Account.Name()
-	v := &sysapi.UserInfo{Account: acc, AccountName: acc}
+	v := &sysapi.UserInfo{Account: acc, AccountName: r.asker.Account.NameTag()}
 	if u := r.asker.User; u != nil {
-		v.User = u.Name
+		v.User, v.UserName = u.Name, u.NameTag
 		v.Permissions = permissions(u)
 		if !u.Expires.IsZero() {
 			v.Expires = max(0, u.Expires.Sub(s.p.Clock.Now())).Truncate(time.Second)
@@ -162,7 +162,7 @@ func permissions(u *auth.User) *sysapi.Permissions {
 
 func subjectPerm(p *config.SubjectPerm) *sysapi.SubjectPermission {
 	if p == nil {
-		return nil
+		return &sysapi.SubjectPermission{}
 	}
 	return &sysapi.SubjectPermission{Allow: slices.Clone(p.Allow), Deny: slices.Clone(p.Deny)}
 }
