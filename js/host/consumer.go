@@ -32,8 +32,6 @@ type Consumer struct {
 	timer    wheel.Timer
 	ckTimer  wheel.Timer
 	ckBusy   bool
-	ckWait   []func(error)
-	saved    uint64 // index of the state file
 	since    int64
 	isReady  bool
 	gone     bool
