@@ -464,6 +464,9 @@ func TestOutboxScript(t *testing.T) {
 			done := make(chan struct{})
 			source := pattern(1<<20, seed)
 			ops := 400
+			if raceEnabled {
+				ops = 60 // each byte costs a hundred times as much
+			}
 			var step func()
 			step = func() {
 				for range 1 + rnd.Intn(8) {
