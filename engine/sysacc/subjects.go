@@ -58,8 +58,8 @@ func (s *Service) systemTable() []entry {
 	return t
 }
 
-// accountTable is what every other account can ask about itself. These stand where the imports from the
-// system account will: an account sees its own name in place of the wildcard.
+// accountTable is what every other account can ask about itself. These stand in place of imports from the
+// system account: an account sees its own name in place of the wildcard.
 func (s *Service) accountTable() []entry {
 	return []entry{
 		{accountPrefix + "PING.CONNZ", s.accountPage("CONNZ")}, {pingPrefix + ".CONNZ", s.accountPage("CONNZ")},
