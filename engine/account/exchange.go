@@ -112,9 +112,6 @@ func (i *StreamImport) Map(scratch, in []byte) []byte {
 	return i.there.Apply(scratch[:0], subject.View(in), 0)
 }
 
-// Same reports that Map changes no subject.
-func (i *StreamImport) Same() bool { return i.same }
-
 // shadow returns the subject in From that a subscription here to pattern needs; ok is false when it has
 // nothing to do with this import.
 func (i *StreamImport) shadow(pattern string) (there string, ok bool) {

@@ -299,7 +299,7 @@ func (b *builder) addStreamImport(a, from *Account, source, prefix, to string, t
 			return fmt.Errorf("failed to create mapping transform for stream import subject from %q to %q: %w", source, to, err)
 		}
 		i.Local = subject.Unplaced(to)
-	case !subject.ValidLiteral(to):
+	case !subject.Valid(to): // a wildcard is of use for messages that show another subject than they are sent to
 		return subject.ErrInvalid
 	}
 	i.local = []byte(i.Local)

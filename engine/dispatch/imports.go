@@ -59,12 +59,7 @@ func (p *pass) imported(x *account.Shadow) bool {
 	subj, route, in, at := m.Subject, m.To, m.Account, len(ctx.mapped)
 	to := x.Import.Map(ctx.mapped[at:], m.Route())
 	ctx.keepMapped(at, to)
-	if route != nil {
-		m.To = to
-	}
-	if route == nil || !x.Import.Same() { // what is seen as it is there keeps the subject it shows
-		m.Subject = to
-	}
+	direct(m, to)
 	m.Account = x.Importer.Ref()
 	ok := p.deliver(x.Sub)
 	m.Subject, m.To, m.Account = subj, route, in

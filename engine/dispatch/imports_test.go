@@ -395,7 +395,7 @@ func TestImportsKeepShownSubject(t *testing.T) {
 			t.Errorf("%s: %+v, %+v", to, o, m)
 		}
 	}
-	if inbox.got[0] != "1:orders.1" || same.got[0] != "1:orders.1" || moved.got[0] != "1:p.deliver.x" {
+	if inbox.got[0] != "1:orders.1" || same.got[0] != "1:orders.1" || moved.got[0] != "1:orders.1" {
 		t.Errorf("%v, %v, %v", inbox.got, same.got, moved.got)
 	}
 }
