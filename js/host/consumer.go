@@ -21,8 +21,9 @@ type Consumer struct {
 	created time.Time
 	legacy  bool                                 // created without a name
 	conf    atomic.Pointer[jsapi.ConsumerConfig] // any goroutine
-	subs    subscriptions                        // under the account's lock
-	unwatch func()                               // likewise
+	seal    sealer
+	subs    subscriptions // under the account's lock
+	unwatch func()        // likewise
 
 	eng      *consumer.Consumer
 	index    uint64 // of the last record given to the journal
@@ -115,7 +116,8 @@ func (c *Consumer) record(cmds []byte) {
 	if c.needSnap {
 		r.Kind, r.Payload = journal.KindSnapshot, c.eng.State().AppendSnapshot(nil)
 	}
-	if _, err := c.st.h.journal.Append(r); err != nil {
+	n := int64(len(r.Payload))
+	if _, err := c.st.sh.journalize(&c.seal, r); err != nil {
 		c.needSnap = true
 		clear(c.confirms) // not durable: the client asks again
 		c.confirms = c.confirms[:0]
@@ -123,7 +125,7 @@ func (c *Consumer) record(cmds []byte) {
 	}
 	c.needSnap = false
 	c.index++
-	c.since += int64(len(r.Payload))
+	c.since += n
 	c.st.sh.current(store.SyncNone)
 	c.scheduleCheckpoint()
 }

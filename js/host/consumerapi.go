@@ -25,7 +25,7 @@ func (s *Stream) CreateConsumer(name string, cfg *jsapi.ConsumerConfig, legacy b
 // createConsumer makes a consumer that is not subscribed yet; state is nil for one that starts as its configuration says.
 func (s *Stream) createConsumer(name string, cfg *jsapi.ConsumerConfig, legacy bool, created time.Time, state *consumer.State) (*Consumer, *jsapi.Error) {
 	h := s.h
-	c := &Consumer{st: s, name: name, created: created, legacy: legacy}
+	c := &Consumer{st: s, name: name, created: created, legacy: legacy, seal: s.seal}
 	if s.store != nil && !cfg.MemoryStorage {
 		if err := h.writable(); err != nil {
 			return nil, err

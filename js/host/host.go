@@ -23,6 +23,7 @@ type Host struct {
 	cat      *catalog.Catalog
 	journal  *journal.Log
 	unlock   func() error
+	sizes    sizes
 	shards   []*Shard
 	router   *api.Router
 	closed   atomic.Bool

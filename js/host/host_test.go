@@ -158,6 +158,7 @@ type world struct {
 	fs  vfs.FS
 	clk clock.Clock
 	h   *Host
+	opt func(*Options) // nil: as they are
 	log []string
 	mu  sync.Mutex
 }
@@ -173,13 +174,16 @@ func newWorldAt(t *testing.T, fs vfs.FS, clk clock.Clock) *world {
 
 func (w *world) open() {
 	w.t.Helper()
+	o := Options{Dir: "js", Shards: 2, ServerName: "s", MaxMemory: -1, MaxStore: -1, JournalFile: 1 << 20}
+	if w.opt != nil {
+		w.opt(&o)
+	}
 	h, err := Open(Env{FS: w.fs, Clock: w.clk, Rand: rng.New(1), Bus: func(int) Bus { return w.n }, Limits: unlimited{},
 		Events: Events{Log: func(id, format string, args ...any) {
 			w.mu.Lock()
 			w.log = append(w.log, id+" "+fmt.Sprintf(format, args...))
 			w.mu.Unlock()
-		}}},
-		Options{Dir: "js", Shards: 2, ServerName: "s", MaxMemory: -1, MaxStore: -1, JournalFile: 1 << 20})
+		}}}, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

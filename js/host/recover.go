@@ -16,8 +16,6 @@ import (
 	sstore "ramjet/store/stream"
 )
 
-const reserveBytes = 8 << 20 // released when the disk is full, see catalog.HoldReserve
-
 // recover brings back everything that is in the directory. No shard runs yet: this goroutine owns all of them.
 //
 //  1. Scan the catalog; open the stores of all streams, several at a time, and restore machines and consumers from their checkpoints.
@@ -30,6 +28,7 @@ func (h *Host) recover() error {
 		return err
 	}
 	h.cat = cat
+	h.sizes = sizesFor(h.env.FS, &h.o)
 	for i := range h.o.Shards {
 		h.shards = append(h.shards, newShard(h, i))
 	}
@@ -46,7 +45,7 @@ func (h *Host) recover() error {
 		return err
 	}
 	h.resumeAll()
-	if err := cat.HoldReserve(reserveBytes); err != nil && !sstore.IsNoSpace(err) {
+	if err := cat.HoldReserve(h.sizes.reserve); err != nil && !sstore.IsNoSpace(err) {
 		h.env.Events.log(idWriteFailed, "the reserve for a full disk could not be made: %v", err)
 	}
 	return nil
@@ -167,7 +166,7 @@ func (s *Stream) openKey(e *catalog.Entry, cfg *jsapi.StreamConfig) error {
 		s.key = sealed
 	}
 	codec, err := crypt.NewCodec(cipher, key, compress, crypt.SystemRandom)
-	s.codec = codec
+	s.codec, s.seal = codec, sealer{cipher: cipher, key: key}
 	return err
 }
 
@@ -179,7 +178,7 @@ func (s *Stream) openConsumer(e *catalog.Entry) error {
 	if err := json.Unmarshal(e.Meta.Body, &b); err != nil || b.Config == nil {
 		return fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
 	}
-	c := &Consumer{st: s, name: e.Meta.Name, group: b.Group, created: b.Created, legacy: b.Legacy}
+	c := &Consumer{st: s, name: e.Meta.Name, group: b.Group, created: b.Created, legacy: b.Legacy, seal: s.seal}
 	c.conf.Store(b.Config)
 	if err := c.restore(b.Config.AckPolicy); err != nil {
 		return err
@@ -193,7 +192,7 @@ func (s *Stream) openConsumer(e *catalog.Entry) error {
 func (h *Host) openJournal() error {
 	unknown := map[journal.GroupID]bool{}
 	o := journal.Options{
-		FileSize: h.o.JournalFile, MaxFiles: h.o.JournalFiles, Interval: h.o.SyncInterval, Clock: h.env.Clock,
+		FileSize: h.sizes.file, FirstSize: h.sizes.first, MaxFiles: h.sizes.files, Interval: h.o.SyncInterval, Clock: h.env.Clock,
 		Salt:      h.salt,
 		OnFailure: h.onVolumeFailed,
 		OnSyncErr: func(err error) {
@@ -244,11 +243,12 @@ func (h *Host) failedGroup(journal.GroupID) bool {
 func (s *Stream) replay(r *journal.Record) {
 	switch {
 	case s.broken != nil:
+	case r.Flags&flagDrop == 0 && r.Index <= s.applied:
+	case s.unseal(r) != nil:
 	case r.Flags&flagDrop != 0:
 		s.run(s.applied, r.Payload, false)
 		s.out.Reset()
 		s.since += int64(len(r.Payload))
-	case r.Index <= s.applied:
 	case r.Index == s.applied+1:
 		s.replayEntry(r.Index, r.Payload)
 		for len(s.held) > 0 {
@@ -267,6 +267,15 @@ func (s *Stream) replay(r *journal.Record) {
 	}
 }
 
+// unseal decrypts a record. What can not be decrypted is not what was written here.
+func (s *Stream) unseal(r *journal.Record) error {
+	err := s.seal.open(r)
+	if err != nil {
+		s.fail(err)
+	}
+	return err
+}
+
 func (s *Stream) replayEntry(index uint64, b []byte) {
 	s.run(index, b, false)
 	for i := range s.out.List {
@@ -282,6 +291,7 @@ func (s *Stream) replayEntry(index uint64, b []byte) {
 func (c *Consumer) replay(r *journal.Record) {
 	switch {
 	case c.eng != nil || r.Index <= c.index:
+	case c.unseal(r) != nil:
 	case r.Kind == journal.KindSnapshot || r.Index == c.index+1:
 		c.replayRecord(r.Kind, r.Index, r.Payload)
 		for len(c.held) > 0 {
@@ -300,6 +310,21 @@ func (c *Consumer) replay(r *journal.Record) {
 	}
 }
 
+// unseal decrypts a record; the consumer goes on without one that can not be decrypted, as after a hole.
+func (c *Consumer) unseal(r *journal.Record) error {
+	err := c.seal.open(r)
+	if err != nil {
+		c.lost(r.Index, err)
+	}
+	return err
+}
+
+// lost tells that a record of the consumer is lost.
+func (c *Consumer) lost(index uint64, err error) {
+	c.st.acct.setProblem(c.st.name, "consumer "+c.name+": "+err.Error())
+	c.st.h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s': record %d: %v", c.st.acct.name, c.st.name, c.name, index, err)
+}
+
 func (c *Consumer) replayRecord(kind journal.Kind, index uint64, b []byte) {
 	var err error
 	if kind == journal.KindSnapshot {
@@ -311,8 +336,7 @@ func (c *Consumer) replayRecord(kind journal.Kind, index uint64, b []byte) {
 		err = c.state.Apply(b)
 	}
 	if err != nil {
-		c.st.acct.setProblem(c.st.name, "consumer "+c.name+": "+err.Error())
-		c.st.h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s': record %d: %v", c.st.acct.name, c.st.name, c.name, index, err)
+		c.lost(index, err)
 	}
 	c.index = index
 	c.since += int64(len(b))
@@ -392,7 +416,7 @@ func (h *Host) onNoSpace(full bool) {
 		return
 	}
 	h.env.Events.log("", "there is space in %s again", h.o.Dir)
-	h.env.Go(func() { _ = h.cat.HoldReserve(reserveBytes) })
+	h.env.Go(func() { _ = h.cat.HoldReserve(h.sizes.reserve) })
 }
 
 func (h *Host) onJournalDamage(d journal.Damage) {

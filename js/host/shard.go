@@ -44,6 +44,7 @@ type Shard struct {
 	commits     [policies][]*commit // on the way, oldest first
 	completions [policies]func(error)
 	free        []*commit
+	sealed      []byte // scratch
 }
 
 func newShard(h *Host, id int) *Shard {

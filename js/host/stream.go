@@ -36,6 +36,7 @@ type Stream struct {
 	group   journal.GroupID // 0: in memory
 	created time.Time
 	codec   *crypt.Codec
+	seal    sealer
 	key     []byte                             // sealed, as in the metadata
 	conf    atomic.Pointer[jsapi.StreamConfig] // any goroutine
 	subs    subscriptions                      // under the account's lock
@@ -213,7 +214,7 @@ func (s *Stream) propose() {
 		s.apply(&e)
 		return
 	}
-	pos, err := s.h.journal.Append(journal.Record{Group: s.group, Kind: journal.KindStream, Index: e.index, Payload: e.batch.Bytes(),
+	pos, err := s.sh.journalize(&s.seal, journal.Record{Group: s.group, Kind: journal.KindStream, Index: e.index, Payload: e.batch.Bytes(),
 		Essential: essential(e.batch)})
 	if err != nil {
 		s.giveUp(&e, err)
@@ -234,7 +235,7 @@ func (s *Stream) journalDrops() {
 		return
 	}
 	if s.store != nil && s.broken == nil {
-		_, err := s.h.journal.Append(journal.Record{Group: s.group, Kind: journal.KindStream, Flags: flagDrop, Index: s.index,
+		_, err := s.sh.journalize(&s.seal, journal.Record{Group: s.group, Kind: journal.KindStream, Flags: flagDrop, Index: s.index,
 			Payload: s.drops.Bytes(), Essential: true})
 		if err == nil {
 			s.since += int64(s.drops.Size())

@@ -73,6 +73,7 @@ func (s *Stream) setCodec(key []byte, compress bool) error {
 	cipher := crypt.NoCipher
 	if key != nil {
 		cipher = s.h.o.Cipher
+		s.seal = sealer{cipher: cipher, key: key}
 	}
 	if cipher == crypt.NoCipher && !compress {
 		return nil

@@ -263,10 +263,10 @@ func (l *Log) takeSpare(f *file) bool {
 	return false
 }
 
-// grown is the size for new files: they double up to FileSize. Requires: mu.
+// grown is the size for new files: they double up to FileSize, unless the volume is nearly full. Requires: mu.
 func (l *Log) grown() int64 {
 	size := int64(0)
-	if n := len(l.mu.live); n > 0 {
+	if n := len(l.mu.live); n > 0 && !l.mu.tight {
 		size = 2 * l.mu.live[n-1].size
 	}
 	return min(max(size, l.o.FirstSize), l.o.FileSize)
