@@ -260,8 +260,19 @@ func TestReplies(t *testing.T) {
 	if !a.Index().HasInterest([]byte(one.Subject())) {
 		t.Error("nobody listens for answers")
 	}
+	if r, ours := x.Find([]byte(one.Subject())); r != one || !ours {
+		t.Errorf("%v, %v", r, ours)
+	}
 	if r, final := x.Take(one.Subject(), now()); r != one || !final {
 		t.Errorf("%v, %v", r, final)
+	}
+	if r, ours := x.Find([]byte(one.Subject())); r != nil || !ours {
+		t.Errorf("%v, %v", r, ours)
+	}
+	for _, s := range []string{"in.1", "_R_.other!.abcdef"} {
+		if r, ours := x.Find([]byte(s)); r != nil || ours {
+			t.Errorf("%v, %v", r, ours)
+		}
 	}
 	one.Answered()
 	if r, _ := x.Take(one.Subject(), now()); r != nil {

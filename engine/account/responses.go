@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"container/heap"
 	"crypto/rand"
 	"sync"
@@ -67,7 +68,7 @@ type Replies struct {
 	hooks   *Hooks
 
 	once   sync.Once // of the first request, which subscribes
-	prefix string    // constant after once
+	prefix string    // constant after once; written with mu too
 
 	mu     sync.Mutex
 	byName map[string]*Reply
@@ -132,8 +133,8 @@ func (x *Replies) listen() {
 	x.mu.Lock()
 	x.fill(b[len(replyPrefix):])
 	x.byName = make(map[string]*Reply)
-	x.mu.Unlock()
 	x.prefix = string(b) + "."
+	x.mu.Unlock()
 	_ = x.account.index.Insert(interest.NewSub([]byte(x.prefix+">"), nil, nil, 1, x)) // the subject is valid
 }
 
@@ -174,6 +175,20 @@ func (x *Replies) Take(subject string, now int64) (r *Reply, final bool) {
 		heap.Fix(&x.due, r.at)
 	}
 	return r, false
+}
+
+// Find returns the way back for an answer to subject without taking it, nil when nobody waits for it; ours is false when
+// subject is no reply subject of this account. Any goroutine.
+func (x *Replies) Find(subject []byte) (r *Reply, ours bool) {
+	if !bytes.HasPrefix(subject, []byte(replyPrefix)) {
+		return nil, false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.prefix == "" || !bytes.HasPrefix(subject, []byte(x.prefix)) {
+		return nil, false
+	}
+	return x.byName[string(subject)], true
 }
 
 // Answered ends the measurement of r, whose answer Take returned. Any goroutine.

@@ -187,7 +187,8 @@ accounts {
     ]
   }
 }`, t.TempDir()))
-	js, err := dial(t, s, "home").JetStream(nats.MaxWait(10 * time.Second))
+	home := dial(t, s, "home")
+	js, err := home.JetStream(nats.MaxWait(10 * time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,6 +219,21 @@ accounts {
 	if info, err := pull.ConsumerInfo(); err != nil || info.NumAckPending != 0 || info.AckFloor.Stream != 3 {
 		t.Errorf("%+v %v", info, err)
 	}
+	waiting := func(want int) {
+		t.Helper()
+		if info, err := pull.ConsumerInfo(); err != nil || info.NumWaiting != want {
+			t.Errorf("%+v %v", info, err)
+		}
+	}
+	inbox := subscribe(t, home, "waits.here")
+	if err := home.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.S.pull", "waits.here", nil); err != nil {
+		t.Fatal(err)
+	}
+	waiting(1)
+	if err := inbox.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	waiting(0) // a request nobody waits for is forgotten, although the requestor is in another account
 	push, err := js.SubscribeSync("orders", nats.DeliverSubject("deliver.home"), nats.AckExplicit())
 	if err != nil {
 		t.Fatal(err)

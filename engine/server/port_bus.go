@@ -224,10 +224,21 @@ func (b *bus) Flush() {
 	b.begin()
 }
 
-// Interest reports whether somebody listens on a literal subject.
+// Interest reports whether somebody listens on a literal subject. For the answer to a request from another account that is who
+// asked there.
 func (b *bus) Interest(account string, subject []byte) bool {
 	a := b.account(account)
-	return a != nil && a.Index().HasInterest(subject)
+	for a != nil {
+		r, ours := a.Replies().Find(subject)
+		switch {
+		case !ours:
+			return a.Index().HasInterest(subject)
+		case r == nil:
+			return false
+		}
+		a, subject = r.In, []byte(r.To)
+	}
+	return false
 }
 
 // apiBus is the bus of API handlers: one goroutine at a time, unbuffered, so there is nothing to flush.

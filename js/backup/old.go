@@ -80,8 +80,8 @@ func (o *oldBackup) close() error {
 	if err := o.tar.close(); err != nil {
 		return err
 	}
-	if o.stream == "" {
-		return fmt.Errorf("%w: no %s", ErrDamaged, fileMeta)
+	if err := o.unsummed(); err != nil {
+		return err
 	}
 	if err := o.complete(); err != nil {
 		return err
@@ -107,11 +107,14 @@ func (o *oldBackup) complete() error {
 func (o *oldBackup) begin(name string, size int64) error {
 	o.name, o.doc, o.max = name, nil, o.opt.MaxDoc
 	base := name[strings.LastIndexByte(name, '/')+1:]
+	if name != fileErrors && name != fileMeta && name != fileSum {
+		if err := o.unsummed(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case name == fileErrors:
 		o.max = maxSum
-	case o.stream == "" && name != fileMeta && name != fileSum:
-		return fmt.Errorf("%w: %.100q before %s", ErrDamaged, name, fileSum)
 	case base == fileSum:
 		o.max = maxSum
 	case strings.HasPrefix(name, dirMessages) && strings.HasSuffix(name, blockSuffix):
@@ -176,7 +179,7 @@ func (o *oldBackup) end() error {
 		}
 		o.meta = append([]byte{}, doc...)
 	case o.name == fileSum:
-		return o.streamMeta(doc)
+		return o.streamMeta(append([]byte{}, doc...))
 	case strings.HasPrefix(o.name, dirConsumers):
 		o.rest = true
 		name, file, _ := strings.Cut(o.name[len(dirConsumers):], "/")
@@ -197,6 +200,19 @@ func checkSum(doc, sum []byte, key, what string) error {
 	return nil
 }
 
+// unsummed takes the configuration of a stream without a checksum beside it, as nats-server does: the compression around
+// the tar has checksums too.
+func (o *oldBackup) unsummed() error {
+	switch {
+	case o.stream != "":
+		return nil
+	case o.meta == nil:
+		return fmt.Errorf("%w: no %s", ErrDamaged, fileMeta)
+	}
+	return o.streamMeta(nil)
+}
+
+// streamMeta takes the configuration of the stream; sum is nil if there is none.
 func (o *oldBackup) streamMeta(sum []byte) error {
 	if o.meta == nil {
 		return fmt.Errorf("%w: %s without %s", ErrDamaged, fileSum, fileMeta)
@@ -211,8 +227,10 @@ func (o *oldBackup) streamMeta(sum []byte) error {
 	if x.Name == "" {
 		return fmt.Errorf("%w: the stream has no name", ErrDamaged)
 	}
-	if err := checkSum(o.meta, sum, x.Name, "the stream"); err != nil {
-		return err
+	if sum != nil {
+		if err := checkSum(o.meta, sum, x.Name, "the stream"); err != nil {
+			return err
+		}
 	}
 	if o.opt.Name != "" && x.Name != o.opt.Name {
 		return fmt.Errorf("stream names do not match: backup of %q, restore of %q", x.Name, o.opt.Name)

@@ -186,6 +186,25 @@ func b2i(b bool) uint64 {
 	return 0
 }
 
+// TestNoSum: nats-server restores a stream whose configuration has no checksum beside it.
+func TestNoSum(t *testing.T) {
+	start := func() *tarball { return (&tarball{}).start().file(fileMeta, []byte(`{"name":"S"}`)) }
+	for want, content := range map[string][]byte{
+		"end 0 0":     start().content(),
+		"1 2 end 1 2": start().block(1, msgs(1, 2)...).content(),
+	} {
+		h := &sequences{}
+		d := NewDecoder(h, Options{Name: "S"})
+		if err := errors.Join(d.Feed(framed(content)), d.Close()); err != nil || strings.Join(h.list, " ") != want {
+			t.Errorf("%v %v, want %s", err, h.list, want)
+		}
+	}
+	late := start().block(1, msgs(1)...).file(fileSum, []byte("00")).content()
+	if _, err := decode(framed(late), 1<<10, Options{}); !errors.Is(err, ErrDamaged) {
+		t.Error(err)
+	}
+}
+
 func TestDeletedInOldFormat(t *testing.T) {
 	tomb := func(seq uint64) record { return record{seq: seq | seqTombstone} }
 	erased := func(seq uint64) record { return record{seq: seq | seqErased} }
@@ -294,7 +313,7 @@ func TestDamagedOldFormat(t *testing.T) {
 		text    string
 	}{
 		"no tar":                 {bytes.Repeat([]byte("garbage!"), 100), Options{}, ErrDamaged, "neither an archive nor a tar"},
-		"block before meta":      {(&tarball{}).start().block(1, msgs(1)...).content(), Options{}, ErrDamaged, "before meta.sum"},
+		"block before meta":      {(&tarball{}).start().block(1, msgs(1)...).content(), Options{}, ErrDamaged, "no meta.inf"},
 		"sum before meta":        {(&tarball{}).start().file(fileSum, nil).content(), Options{}, ErrDamaged, "meta.sum without meta.inf"},
 		"wrong sum":              {(&tarball{}).start().file(fileMeta, []byte(`{"name":"S"}`)).file(fileSum, []byte("00")).content(), Options{}, ErrChecksum, "configuration of the stream"},
 		"no name":                {(&tarball{}).start().file(fileMeta, []byte(`{}`)).file(fileSum, []byte("00")).content(), Options{}, ErrDamaged, "no name"},
