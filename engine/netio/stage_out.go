@@ -220,7 +220,8 @@ func (o *Outbox) End(from engine.LoopID, b []byte, msgs int) engine.Verdict {
 // staged decides what happens after something was staged.
 func (o *Outbox) staged(s *staged, from engine.LoopID) engine.Verdict {
 	size := s.size()
-	if hard := o.hard.Load(); len(s.buf) >= flushAt || size >= flushRefs || (hard > 0 && o.pend.Load()+int64(size) > hard) {
+	if hard := o.hard.Load(); len(s.buf) >= flushAt || size >= flushRefs || size >= flushAt && o.nearSoft(size) ||
+		(hard > 0 && o.pend.Load()+int64(size) > hard) {
 		if v := o.push(s, from); v > engine.OverSoft {
 			return v
 		}
@@ -231,6 +232,13 @@ func (o *Outbox) staged(s *staged, from engine.LoopID) engine.Verdict {
 		s.drop()
 	}
 	return v
+}
+
+// nearSoft reports that size bytes on top of what is queued pass the soft limit: then they go to the queue at once, where
+// a producer that is to be held back sees them.
+func (o *Outbox) nearSoft(size int) bool {
+	soft := o.soft.Load()
+	return soft > 0 && o.pend.Load()+int64(size) > soft
 }
 
 // AppendRef stages head by copy, payload by reference to f (Retained until written) and tail by copy.
