@@ -126,6 +126,7 @@ func (c *Consumer) checkpoint() {
 	name := h.cat.ConsumerState(c.st.acct.name, c.st.name, c.name)
 	state := &scons.State{Applied: index, Extra: c.eng.State().AppendSnapshot(nil)}
 	h.env.Go(func() {
+		c.settled()
 		err := scons.Save(h.env.FS, name, state, c.st.codec)
 		if err == nil {
 			h.journal.Release(c.group, pos)

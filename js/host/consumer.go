@@ -24,6 +24,7 @@ type Consumer struct {
 	seal    sealer
 	subs    subscriptions // under the account's lock
 	unwatch func()        // likewise
+	made    chan struct{} // closed when the files of an ephemeral consumer are made; nil: they always were
 
 	eng      *consumer.Consumer
 	index    uint64 // of the last record given to the journal

@@ -31,7 +31,10 @@ func (s *Stream) createConsumer(name string, cfg *jsapi.ConsumerConfig, legacy b
 			return nil, err
 		}
 		c.group = h.newGroup(c)
-		if err := h.cat.Create(c.dir(), &catalog.Meta{Kind: catalog.Consumer, Name: name, Body: c.meta(cfg)}); err != nil {
+		m := &catalog.Meta{Kind: catalog.Consumer, Name: name, Body: c.meta(cfg)}
+		if cfg.Durable == "" {
+			c.createLater(m)
+		} else if err := h.cat.Create(c.dir(), m); err != nil {
 			h.dropGroup(c.group)
 			return nil, storeError(err)
 		}
@@ -51,6 +54,10 @@ func (s *Stream) createConsumer(name string, cfg *jsapi.ConsumerConfig, legacy b
 			return
 		}
 		c.needSnap = true // the first record is the whole state
+		if c.made != nil {
+			done()
+			return
+		}
 		s.sh.current(h.ackPolicy()).held = append(s.sh.current(h.ackPolicy()).held, held{fn: func(e error) { err = e; done() }})
 	}) {
 		return nil, jsapi.NotEnabled.Err()
@@ -64,6 +71,28 @@ func (s *Stream) createConsumer(name string, cfg *jsapi.ConsumerConfig, legacy b
 	return c, nil
 }
 
+// createLater makes the files of an ephemeral consumer behind the answer: its client makes another one if a power cut takes it away in
+// these milliseconds, and clients make them by the thousand.
+func (c *Consumer) createLater(m *catalog.Meta) {
+	h := c.st.h
+	c.made = make(chan struct{})
+	h.making.Add(1)
+	h.env.Go(func() {
+		defer h.making.Done()
+		defer close(c.made)
+		if err := h.cat.Create(c.dir(), m); err != nil {
+			h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s' will not survive a restart: %v", c.st.acct.name, c.st.name, c.name, err)
+		}
+	})
+}
+
+// settled waits until the files of an ephemeral consumer are made. Not for shards.
+func (c *Consumer) settled() {
+	if c.made != nil {
+		<-c.made
+	}
+}
+
 // start makes the engine of a consumer and adds it to the stream. Shard.
 func (c *Consumer) start(state *consumer.State) {
 	s, cfg := c.st, c.conf.Load()
@@ -73,7 +102,7 @@ func (c *Consumer) start(state *consumer.State) {
 	}
 	c.eng = consumer.New(consumer.Env{Stream: s.name, Name: c.name, Created: c.created, Domain: s.h.o.Domain, Log: s.log, Sink: c,
 		Rand: s.sh.rand.Fork(), Burst: burst(s.m.Config()), Volatile: c.volatile()}, cfg, state, s.sh.now)
-	if fresh || state.Next() == 0 {
+	if fresh {
 		c.eng.Start(s.sh.now)
 	}
 	s.consumers = append(s.consumers, c)
@@ -217,6 +246,7 @@ func (c *Consumer) save(cfg *jsapi.ConsumerConfig) *jsapi.Error {
 	if c.volatile() {
 		return nil
 	}
+	c.settled()
 	if err := c.st.h.cat.Update(c.dir(), &catalog.Meta{Kind: catalog.Consumer, Name: c.name, Body: c.meta(cfg)}); err != nil {
 		return storeError(err)
 	}
@@ -289,7 +319,7 @@ func (c *Consumer) Delete() *jsapi.Error {
 func (c *Consumer) end() {
 	s := c.st
 	s.sh.call(func() {
-		if c.gone {
+		if c.gone || c.eng == nil {
 			return
 		}
 		c.stop()
@@ -334,6 +364,7 @@ func (c *Consumer) remove() *jsapi.Error {
 	if c.volatile() {
 		return nil
 	}
+	c.settled()
 	err := c.st.h.cat.Delete(c.dir())
 	c.st.h.dropGroup(c.group)
 	if err != nil {

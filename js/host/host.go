@@ -44,6 +44,8 @@ type Host struct {
 		damaged    map[journal.GroupID]string
 	}
 
+	making sync.WaitGroup // files of ephemeral consumers
+
 	apiMu  sync.Mutex // the bus of the API, one goroutine at a time
 	apiBus Bus
 	rndMu  sync.Mutex // leaf
@@ -259,6 +261,7 @@ func (h *Host) Close() error {
 		<-s.ended
 	}
 	h.closeStores()
+	h.making.Wait()
 	err := h.journal.Close()
 	if uerr := h.unlock(); err == nil {
 		err = uerr

@@ -377,6 +377,9 @@ func (s *Stream) resume() {
 			s.h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s': records after %d are missing in the journal", s.acct.name, s.name, c.name, c.index)
 			c.held = nil
 		}
+		if c.index == 0 {
+			c.state = nil // the first record did not get there: it starts as its configuration says
+		}
 		c.start(c.state)
 		c.state = nil
 		c.markReady()

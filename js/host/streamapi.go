@@ -305,6 +305,9 @@ func (s *Stream) remove() *jsapi.Error {
 	case <-closed:
 	case <-s.sh.ended:
 	}
+	for _, c := range s.byName.list() {
+		c.settled()
+	}
 	err := s.h.cat.Delete(s.h.cat.StreamDir(s.acct.name, s.name))
 	s.h.dropGroup(s.group)
 	for _, c := range s.byName.list() {
