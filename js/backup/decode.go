@@ -18,7 +18,7 @@ import (
 var (
 	ErrDamaged     = jsapi.ErrSnapshotDamaged
 	ErrTooLarge    = jsapi.ErrSnapshotTooLarge
-	ErrUnsupported = errors.New("backup has content that is not supported")
+	ErrUnsupported = errors.New("backup has unexpected content")
 	errTruncated   = jsapi.ErrSnapshotTruncated
 )
 

@@ -162,7 +162,7 @@ func (r *frameReader) feed(piece []byte, fn func([]byte) error) error {
 		}
 	}
 	if !r.content && r.seen > maxPrelude+int64(len(b)) {
-		return fmt.Errorf("%w: no content in the first %d bytes", ErrFrame, r.seen)
+		return fmt.Errorf("%w: no content within the size limit of %d bytes", ErrFrame, maxPrelude)
 	}
 	r.buf = append(r.buf[:0], b...)
 	return nil

@@ -15,6 +15,7 @@ import (
 	"ramjet/proto/base/rng"
 	"ramjet/proto/jsapi"
 	"ramjet/proto/subject"
+	"ramjet/store/crypt"
 	"ramjet/store/vfs"
 )
 
@@ -258,6 +259,89 @@ func (w *world) restart() {
 		w.t.Fatal(err)
 	}
 	w.open()
+}
+
+// TestKeyAndCipherChange: a stream that an older key and cipher encrypted serves with the new key alone once the server ran with both.
+func TestKeyAndCipherChange(t *testing.T) {
+	w := newWorld(t, vfs.NewMem())
+	reopen := func(key, prev string, c crypt.Cipher) {
+		t.Helper()
+		if err := w.h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		w.opt = func(o *Options) {
+			if o.Key, o.Cipher = []byte(key), c; prev != "" {
+				o.PrevKey = []byte(prev)
+			}
+		}
+		w.open()
+	}
+	reopen("one", "", crypt.AES)
+	w.create(jsapi.StreamConfig{Name: "S", Subjects: []string{"s.*"}})
+	w.publish("s.x", "secret")
+	for i, next := range []crypt.Cipher{crypt.ChaCha, crypt.AES} {
+		key, prev := fmt.Sprint("key", i+1), "one"
+		if i > 0 {
+			prev = fmt.Sprint("key", i)
+		}
+		reopen(key, prev, next)
+		w.publish("s.x", "more")
+		reopen(key, "", next)
+		var page jsapi.Page
+		s := w.account().stream("S")
+		if s == nil {
+			t.Fatalf("%s: %v", next, w.log)
+		}
+		if got := s.Info(nil, &page); got.State.Msgs != uint64(i+2) {
+			t.Errorf("%s: %+v", next, got.State)
+		}
+	}
+}
+
+// TestInfoFollowsPublishes: who published without waiting for the acknowledgement sees the message in the stream, and
+// nothing that is due to expire.
+func TestInfoFollowsPublishes(t *testing.T) {
+	clk := clock.NewManual(time.Unix(1e9, 0))
+	w := newWorldAt(t, vfs.NewMem(), clk)
+	for _, storage := range []jsapi.Storage{jsapi.FileStorage, jsapi.MemoryStorage} {
+		name := storage.String()
+		s := w.create(jsapi.StreamConfig{Name: name, Subjects: []string{name}, Storage: storage, AllowMsgTTL: true})
+		msgs := func() uint64 {
+			var page jsapi.Page
+			return s.Info(nil, &page).State.Msgs
+		}
+		for i := range uint64(20) {
+			w.n.send("A", name, name, "", "NATS/1.0\r\nNats-TTL: 3s\r\n\r\n", "x")
+			if got := msgs(); got != i+1 {
+				t.Fatalf("%s: %d messages after %d", name, got, i+1)
+			}
+		}
+		clk.Advance(3 * time.Second)
+		if got := msgs(); got != 0 {
+			t.Errorf("%s: %d messages when all have expired", name, got)
+		}
+	}
+}
+
+// TestFullInbox: who publishes more than may wait is told with a status.
+func TestFullInbox(t *testing.T) {
+	w := newWorld(t, vfs.NewMem())
+	_ = w.h.Close()
+	w.opt = func(o *Options) { o.InboxSize = 1 }
+	w.open()
+	s := w.create(jsapi.StreamConfig{Name: "S", Subjects: []string{"s"}})
+	w.n.listen("ack")
+	hold, held := make(chan struct{}), make(chan struct{})
+	s.sh.post(func() { close(held); <-hold })
+	<-held
+	for range 4 {
+		w.n.send("A", "s", "s", "ack", "", "x")
+	}
+	m := w.n.wait(t, "ack")
+	close(hold)
+	if !strings.HasPrefix(m.hdr, "NATS/1.0 429 Too Many Requests\r\n") || !strings.Contains(m.body, `"err_code":10167`) {
+		t.Errorf("%+v", m)
+	}
 }
 
 // TestIdleStreamFreesTheJournal: a stream that was checkpointed and to which nothing happens any more keeps no journal file over restarts.

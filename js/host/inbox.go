@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"ramjet/proto/base/queue"
+	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
 	"ramjet/store/stream"
 )
@@ -74,6 +75,9 @@ func (p *packet) free() {
 	}
 }
 
+// tooMany is the header of the refusal of a full inbox.
+var tooMany = header.AppendStatus(nil, 429, "Too Many Requests")
+
 // port is the Inbox of one subscription of an asset.
 type port struct {
 	sh   *Shard
@@ -98,7 +102,7 @@ func (p *port) Deliver(m *Msg) Verdict {
 	p.sh.dropped.Add(1)
 	pk.free()
 	if p.kind == itemPublish && len(m.Reply) > 0 {
-		p.sh.h.publish(m.Account, m.Reply, nil, jsapi.AppendPubError(nil, jsapi.StreamTooManyRequests.Err(), p.st.name))
+		p.sh.h.publish(m.Account, m.Reply, tooMany, jsapi.AppendPubError(nil, jsapi.StreamTooManyRequests.Err(), p.st.name))
 	}
 	return Busy
 }

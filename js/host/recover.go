@@ -154,7 +154,7 @@ func (s *Stream) openKey(e *catalog.Entry, cfg *jsapi.StreamConfig) error {
 		return err
 	}
 	if which > 0 && o.Key != nil {
-		sealed, err := crypt.SealKey(o.Cipher, derived[0], key, crypt.SystemRandom)
+		sealed, err := crypt.SealKey(cipher, derived[0], key, crypt.SystemRandom) // of the blocks that are there
 		if err != nil {
 			return err
 		}

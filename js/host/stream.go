@@ -77,6 +77,7 @@ type Stream struct {
 	consumers []*Consumer
 	gets      []*stream.DirectGet
 	reads     []func() bool // wait for the log; true: done
+	barriers  []barrier     // oldest first
 	tickTimer wheel.Timer
 	ticked    int64 // when the front last had its tick
 	ckTimer   wheel.Timer
@@ -250,12 +251,66 @@ func (s *Stream) journalDrops() {
 	}
 }
 
+// barrier is who waits until the entries up to index are decided.
+type barrier struct {
+	index uint64
+	fn    func()
+}
+
+// barrierWait is how long a slow disk may hold up who only wants to look.
+const barrierWait = 2 * time.Second
+
+// settled runs fn when what the stream has taken so far, and what is due by now, is in force or refused; a disk that
+// does not answer is not waited for longer than barrierWait.
+func (s *Stream) settled(fn func()) {
+	if s.gone || s.f == nil {
+		fn()
+		return
+	}
+	if at, ok := s.nextTick(); ok && at <= s.sh.now {
+		s.fire(timerTick)
+	}
+	if s.store == nil {
+		s.propose()
+		fn()
+		return
+	}
+	last := s.index
+	if s.batch.Len() > 0 {
+		last++
+	} else if s.inflight == 0 {
+		fn()
+		return
+	}
+	done := false
+	once := func() {
+		if !done {
+			done = true
+			fn()
+		}
+	}
+	t := s.h.env.Clock.AfterFunc(barrierWait, func() { s.sh.post(once) })
+	s.barriers = append(s.barriers, barrier{last, func() { t.Stop(); once() }})
+}
+
+// passed runs what waits for the entries up to index.
+func (s *Stream) passed(index uint64) {
+	for len(s.barriers) > 0 && s.barriers[0].index <= index {
+		fn := s.barriers[0].fn
+		if s.barriers = s.barriers[1:]; len(s.barriers) == 0 {
+			s.barriers = nil
+		}
+		fn()
+	}
+}
+
 // giveUp answers everybody who waits for an entry that is not in the journal.
 func (s *Stream) giveUp(e *entry, err error) {
 	api := apiError(err)
 	for _, fn := range e.calls {
 		fn(api)
 	}
+	s.passed(e.index)
 	s.recycle(e.batch)
 	if errors.Is(err, journal.ErrFailed) {
 		s.fail(err)
@@ -304,6 +359,7 @@ func (s *Stream) committed(e *entry, err error) {
 		for _, fn := range e.calls {
 			fn(jsapi.StreamNotFound.Err())
 		}
+		s.passed(e.index)
 	case err != nil:
 		s.giveUp(e, err)
 		return
@@ -325,6 +381,7 @@ func (s *Stream) apply(e *entry) {
 	for _, fn := range e.calls {
 		fn(api)
 	}
+	s.passed(e.index)
 	s.recycle(e.batch)
 	if s.src != nil {
 		s.src.eng.Stored(s.lastSeq())
@@ -474,14 +531,20 @@ func (s *Stream) count() {
 	s.report.set(s.acct, cfg.Storage, cfg.Replicas, int64(bytes))
 }
 
+// nextTick returns when the front wants its next tick.
+func (s *Stream) nextTick() (at int64, ok bool) {
+	at, ok = s.f.NextTick(s.sh.now)
+	return max(at, s.ticked+int64(tickEvery)), ok
+}
+
 func (s *Stream) rearm() {
-	at, ok := s.f.NextTick(s.sh.now)
+	at, ok := s.nextTick()
 	if !ok {
 		s.sh.wheel.Cancel(&s.tickTimer)
 		return
 	}
 	s.tickTimer.Owner, s.tickTimer.ID = s, timerTick
-	s.sh.wheel.Arm(&s.tickTimer, max(at, s.ticked+int64(tickEvery)))
+	s.sh.wheel.Arm(&s.tickTimer, at)
 }
 
 func (s *Stream) fire(id uint8) {

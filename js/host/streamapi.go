@@ -216,7 +216,7 @@ func (s *Stream) Offline() string { return "" }
 // Info returns the state of the stream.
 func (s *Stream) Info(r *jsapi.StreamInfoRequest, page *jsapi.Page) *jsapi.StreamInfo {
 	i := &jsapi.StreamInfo{Created: s.created}
-	if !s.sh.call(func() {
+	fill := func() {
 		i.Config = *s.m.Config()
 		i.TimeStamp = time.Unix(0, s.sh.now).UTC()
 		s.m.FillState(&i.State, r, page)
@@ -226,7 +226,8 @@ func (s *Stream) Info(r *jsapi.StreamInfoRequest, page *jsapi.Page) *jsapi.Strea
 			}
 		}
 		s.sourceInfo(i)
-	}) {
+	}
+	if !s.sh.ask(func(done func()) { s.settled(func() { fill(); done() }) }) {
 		i.Config = *s.conf.Load()
 	}
 	return i

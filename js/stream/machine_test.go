@@ -311,11 +311,18 @@ func TestScheduling(t *testing.T) {
 	r.pub("a.e", "plain") // deactivates
 	r.tick(10 * time.Second)
 	r.want(r.seqs(), "3:a.e 4:b.2 5:b.src 6:b.2 7:a.e")
+	// What one schedule sends to the subject of another leaves that alone.
+	r.pub("a.s", "x", "Nats-Schedule", "@at "+time.Unix(0, r.now+1e9).UTC().Format(time.RFC3339), "Nats-Schedule-Target", "b.4")
+	r.pub("b.4", "y", "Nats-Schedule", "@at "+time.Unix(0, r.now+2e9).UTC().Format(time.RFC3339), "Nats-Schedule-Target", "b.5")
+	r.tick(time.Second)
+	r.want(r.seqs(), "3:a.e 4:b.2 5:b.src 6:b.2 7:a.e 9:b.4 10:b.4")
+	r.tick(time.Second)
+	r.want(r.seqs(), "3:a.e 4:b.2 5:b.src 6:b.2 7:a.e 11:b.5")
 	r.pub("a.x", "x", "Nats-Schedule", "@every 2s", "Nats-Schedule-Target", "b.2")
-	r.b.Add(&op.Cmd{Kind: op.Remove, Seq: 8})
+	r.b.Add(&op.Cmd{Kind: op.Remove, Seq: 12})
 	r.flush()
 	r.tick(10 * time.Second)
-	r.want(fmt.Sprint(r.f.LastSeq()), "8")
+	r.want(fmt.Sprint(r.f.LastSeq()), "12")
 }
 
 func BenchmarkPublish(b *testing.B) {

@@ -243,7 +243,7 @@ func (s *schedules) dropSeq(seq uint64) {
 // prune drops the schedules whose message is gone.
 func (s *schedules) prune(log Log) {
 	for _, e := range s.bySubj {
-		if last, ok := log.Last([]byte(e.subj)); !ok || last != e.seq {
+		if log.Weight(e.seq) == 0 {
 			s.dropSeq(e.seq)
 		}
 	}

@@ -230,7 +230,7 @@ func (l *Log) place(b *batch, n int64) *file {
 			f.end, f.left = l.mu.next, true
 		}
 	}
-	nf := l.nextFile(l.mu.next, 0)
+	nf := l.nextFile(l.mu.next, fileHeaderLen+n+2*commitLen+align)
 	l.mu.live = append(l.mu.live, nf)
 	return nf
 }

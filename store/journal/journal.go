@@ -142,9 +142,10 @@ func (o *Options) setDefaults() {
 }
 
 // MaxPayload returns the largest payload a record may have.
-func (l *Log) MaxPayload() int {
-	return int(l.o.FirstSize - fileHeaderLen - headerLen - 2*commitLen - align)
-}
+func (l *Log) MaxPayload() int { return maxPayload(l.o.FileSize) }
+
+// maxPayload is the largest payload that fits into a file of size bytes.
+func maxPayload(size int64) int { return int(size - fileHeaderLen - headerLen - 2*commitLen - align) }
 
 // Full reports that publishers must pause until OnDrained: the disk is slower than they are. Any goroutine.
 func (l *Log) Full() bool { return l.full.Load() }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -253,6 +254,33 @@ func TestOwnedPayloads(t *testing.T) {
 	}
 	if _, err := w.log.Append(rec(1, 1, string(make([]byte, w.log.MaxPayload()+1)))); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
+	}
+}
+
+// TestLargeRecord: a record may be as large as the largest file, also while files are small.
+func TestLargeRecord(t *testing.T) {
+	w := newWorld(t)
+	o := w.options()
+	o.FileSize = 16 * o.FirstSize
+	l := w.open(o)
+	sizes := []int{10, l.MaxPayload(), 20, 3 * int(o.FirstSize), l.MaxPayload(), 30}
+	for i, n := range sizes {
+		if err := durable(l, rec(1, uint64(i), string(bytes.Repeat([]byte{'x'}, n)))); err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if _, err := l.Append(rec(1, 9, string(make([]byte, l.MaxPayload()+1)))); !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
+	}
+	_ = l.Close()
+	w.open(o)
+	if len(w.recs) != len(sizes) || len(w.damage) != 0 {
+		t.Fatalf("replayed %d, %v", len(w.recs), w.damage)
+	}
+	for i, n := range sizes {
+		if want := fmt.Sprintf("1/%d %s", i, strings.Repeat("x", n)); w.recs[i] != want {
+			t.Errorf("record %d has %d bytes, want %d", i, len(w.recs[i]), len(want))
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -38,6 +39,9 @@ func (l *Log) roomy() bool {
 func (l *Log) refuseRoom(recs []Record, total int64, essential bool) error {
 	if !l.mu.tight && !l.mu.noSpace {
 		return nil
+	}
+	if slices.ContainsFunc(recs, func(r Record) bool { return len(r.Payload) > maxPayload(l.o.FirstSize) }) {
+		return ErrNoSpace // it would take a file of its own
 	}
 	keep := l.reserve()
 	if essential {
