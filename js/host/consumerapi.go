@@ -204,10 +204,13 @@ func (c *Consumer) Offline() string { return "" }
 
 // Info returns the state of the consumer.
 func (c *Consumer) Info() (i *jsapi.ConsumerInfo) {
-	c.st.sh.call(func() {
-		if !c.gone {
-			i = c.info()
-		}
+	c.st.sh.ask(func(done func()) {
+		c.st.settled(func() {
+			if !c.gone {
+				i = c.info()
+			}
+			done()
+		})
 	})
 	if cfg := c.conf.Load(); i != nil && !cfg.Pull() && !i.PushBound {
 		i.PushBound = c.st.Bound(cfg.DeliverSubject, cfg.DeliverGroup) // it has not begun, or not heard yet

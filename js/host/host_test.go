@@ -306,13 +306,18 @@ func TestInfoFollowsPublishes(t *testing.T) {
 	for _, storage := range []jsapi.Storage{jsapi.FileStorage, jsapi.MemoryStorage} {
 		name := storage.String()
 		s := w.create(jsapi.StreamConfig{Name: name, Subjects: []string{name}, Storage: storage, AllowMsgTTL: true})
+		c := w.consumer(s, "C", jsapi.ConsumerConfig{Durable: "C", Name: "C", AckPolicy: jsapi.AckExplicit, AckWait: time.Minute, MaxDeliver: -1})
 		msgs := func() uint64 {
 			var page jsapi.Page
 			return s.Info(nil, &page).State.Msgs
 		}
 		for i := range uint64(20) {
 			w.n.send("A", name, name, "", "NATS/1.0\r\nNats-TTL: 3s\r\n\r\n", "x")
-			if got := msgs(); got != i+1 {
+			look := msgs
+			if i%2 == 1 {
+				look = func() uint64 { return c.Info().NumPending }
+			}
+			if got := look(); got != i+1 {
 				t.Fatalf("%s: %d messages after %d", name, got, i+1)
 			}
 		}
