@@ -68,6 +68,7 @@ func (s *Server) Jsz(o *sysapi.JSzOptions) (*sysapi.JSInfo, error) {
 	if o.RaftGroups {
 		v.StreamsLeader, v.ConsumersLeader = a.Streams, a.Consumers
 	}
+	v.Damage = js.Journal().Damage
 	names := js.Accounts()
 	v.Total = len(names)
 	switch {

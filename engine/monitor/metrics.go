@@ -91,6 +91,7 @@ func jetStreamMetrics() []metric {
 		jetStream("ramjet_journal_batches_total", "Writes to the journal: each holds what came during the last one.", counter, func(r *reading) float64 { return float64(r.journal.Batches) }),
 		jetStream("ramjet_journal_syncs_total", "Syncs of the journal.", counter, func(r *reading) float64 { return float64(r.journal.Syncs) }),
 		jetStream("ramjet_journal_sync_seconds_total", "Time spent in syncs of the journal.", counter, func(r *reading) float64 { return r.journal.SyncTime.Seconds() }),
+		jetStream("ramjet_storage_damage_total", "Findings of damage in the journal and in streams.", counter, func(r *reading) float64 { return float64(r.journal.Damage) }),
 		jetStream("ramjet_journal_files", "Journal files in use.", gauge, func(r *reading) float64 { return float64(r.journal.Files) }),
 		jetStream("ramjet_journal_queued_bytes", "Bytes that wait to be written to the journal.", gauge, func(r *reading) float64 { return float64(r.journal.Queued) }),
 	}

@@ -132,6 +132,7 @@ func (v jsView) Streams(account string, o monitor.StreamDetails) []sysapi.Stream
 	if a == nil {
 		return nil
 	}
+	problems := a.(*host.Account).Problems()
 	var out []sysapi.StreamDetail
 	for _, s := range a.Streams() {
 		i := s.Info(&jsapi.StreamInfoRequest{}, &jsapi.Page{})
@@ -139,7 +140,7 @@ func (v jsView) Streams(account string, o monitor.StreamDetails) []sysapi.Stream
 			continue
 		}
 		d := sysapi.StreamDetail{Name: s.Name(), Created: s.Created(), Cluster: &jsapi.ClusterInfo{Leader: v.js.s.Name()}, State: i.State,
-			Mirror: i.Mirror, Sources: i.Sources}
+			Mirror: i.Mirror, Sources: i.Sources, Problem: problems[s.Name()]}
 		if o.Config {
 			d.Config = &i.Config
 		}
@@ -234,7 +235,7 @@ func (v jsView) Journal() sysapi.JSJournal {
 	}
 	j := h.JournalStats()
 	return sysapi.JSJournal{Records: j.Records, Bytes: j.Bytes, Batches: j.Batches, Syncs: j.Syncs, SyncTime: time.Duration(j.SyncNanos),
-		Files: j.Files, Queued: j.Queued}
+		Files: j.Files, Queued: j.Queued, Damage: h.Findings()}
 }
 
 // Dropped returns the messages that full inboxes refused.

@@ -69,6 +69,7 @@ const (
 	StreamLeader      = "STREAM.LEADER_ELECTED"
 	StreamQuorumLost  = "STREAM.QUORUM_LOST"
 	BatchAbandoned    = "STREAM.BATCH_ABANDONED"
+	StreamDamaged     = "STREAM.DAMAGED" // of this server alone
 	ConsumerLeader    = "CONSUMER.LEADER_ELECTED"
 	ConsumerQuorumOut = "CONSUMER.QUORUM_LOST"
 	DomainLeader      = "DOMAIN.LEADER_ELECTED"
@@ -166,6 +167,12 @@ func (b *Builder) RestoreDone(stream string, bytes int64, start, now time.Time, 
 func (b *Builder) Abandoned(account, stream, batch, reason string, now time.Time) Message {
 	return message(Subject(BatchAbandoned, stream, ""), &jsapi.BatchAbandonedAdvisory{Event: b.head("stream_batch_abandoned", now),
 		Account: account, Stream: stream, Domain: b.Domain, Batch: batch, Reason: reason})
+}
+
+// Damaged tells that messages from first to last do not verify; 0 and 0 if it is not known which.
+func (b *Builder) Damaged(account, stream string, first, last uint64, reason string, now time.Time) Message {
+	return message(Subject(StreamDamaged, stream, ""), &jsapi.StreamDamagedAdvisory{Event: b.head("stream_damaged", now),
+		Account: account, Stream: stream, First: first, Last: last, Reason: reason, Domain: b.Domain})
 }
 
 // Leader tells that a stream, or a consumer if it is not empty, has a leader; replicas are all peers.

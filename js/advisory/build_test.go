@@ -33,6 +33,7 @@ func TestAdvisories(t *testing.T) {
 		{b.SnapshotDone("S", "no", now, now, client), "STREAM.SNAPSHOT_COMPLETE.S", "snapshot_complete", `"error":"no"`},
 		{b.Restore("S", client, now), "STREAM.RESTORE_CREATE.S", "restore_create", `"stream":"S","client":{"id":1}`},
 		{b.RestoreDone("S", 9, now, now, client), "STREAM.RESTORE_COMPLETE.S", "restore_complete", `"bytes":9,"client":{"id":1}`},
+		{b.Damaged("A", "S", 3, 5, "record", now), "STREAM.DAMAGED.S", "stream_damaged", `"account":"A","stream":"S","first_seq":3,"last_seq":5,"reason":"record","domain":"hub"`},
 		{b.Abandoned("", "S", "b", "timeout", now), "STREAM.BATCH_ABANDONED.S", "stream_batch_abandoned", `"stream":"S","domain":"hub","batch":"b","reason":"timeout"`},
 		{b.Leader("", "S", "C", "n1", nil, now), "CONSUMER.LEADER_ELECTED.S.C", "consumer_leader_elected", `"stream":"S","consumer":"C","leader":"n1","replicas":null`},
 		{b.QuorumLost("A", "S", "", nil, now), "STREAM.QUORUM_LOST.S", "stream_quorum_lost", `"account":"A","stream":"S","replicas":null`},

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +25,8 @@ type Account struct {
 
 	mu       sync.RWMutex // leaf
 	streams  map[string]*Stream
-	failed   map[string]string // streams that can not run, with the reason
-	problems map[string]string // what is wrong with a stream that runs
+	failed   map[string]string            // streams that can not run, with the reason
+	problems map[string]map[string]string // what is wrong with a stream that runs, by kind
 }
 
 const maxReplicas = 5
@@ -80,23 +81,35 @@ func (a *Account) Stream(name string) api.Stream {
 	return nil
 }
 
-// Streams implements api.Account.
+// Streams implements api.Account: those that run, then those that cannot.
 func (a *Account) Streams() []api.Stream {
 	l := a.list()
 	out := make([]api.Stream, len(l))
 	for i, s := range l {
 		out[i] = s
 	}
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for _, n := range slices.Sorted(maps.Keys(a.failed)) {
+		out = append(out, &failedStream{a: a, name: n, why: a.failed[n]})
+	}
 	return out
 }
 
-func (a *Account) setProblem(stream, why string) {
+// setProblem notes what is wrong with a stream, or with "" that it no longer is; what says which of its problems.
+func (a *Account) setProblem(stream, what, why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if why == "" {
-		delete(a.problems, stream)
-	} else {
-		a.problems[stream] = why
+	p := a.problems[stream]
+	switch {
+	case why == "":
+		if delete(p, what); len(p) == 0 {
+			delete(a.problems, stream)
+		}
+	case p == nil:
+		a.problems[stream] = map[string]string{what: why}
+	default:
+		p[what] = why
 	}
 }
 
@@ -105,8 +118,8 @@ func (a *Account) Problems() map[string]string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	all := make(map[string]string, len(a.problems)+len(a.failed))
-	for n, why := range a.problems {
-		all[n] = why
+	for n, p := range a.problems {
+		all[n] = strings.Join(slices.Sorted(maps.Values(p)), "; ")
 	}
 	for n, why := range a.failed {
 		all[n] = why
@@ -168,7 +181,7 @@ func (h *Host) writable() *jsapi.Error {
 func (a *Account) open() {
 	for _, s := range a.list() {
 		if err := s.subscribe(s.conf.Load()); err != nil {
-			a.setProblem(s.name, "not subscribed: "+err.Error())
+			a.setProblem(s.name, "subscription", "not subscribed: "+err.Error())
 		}
 		for _, c := range s.byName.list() {
 			c.subscribe()

@@ -136,7 +136,7 @@ func (c *Consumer) subscribe() {
 		}
 		cancel, err := s.h.apiBus.Subscribe(s.acct.name, subj, "", &port{sh: s.sh, st: s, c: c, kind: kind})
 		if err != nil {
-			s.acct.setProblem(s.name, "consumer "+c.name+" is not subscribed: "+err.Error())
+			s.acct.setProblem(s.name, "consumer "+c.name, "consumer "+c.name+" is not subscribed: "+err.Error())
 			continue
 		}
 		if c.subs == nil {

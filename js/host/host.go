@@ -33,6 +33,8 @@ type Host struct {
 	recovery Recovery
 
 	volumeFailed atomic.Pointer[volumeError]
+	findings     atomic.Uint64 // of damage since the start
+	damage       recoveryDamage
 
 	mu       sync.RWMutex // leaf
 	accounts map[string]*Account
@@ -41,7 +43,6 @@ type Host struct {
 		sync.Mutex // leaf
 		last       journal.GroupID
 		owner      map[journal.GroupID]any // *Stream or *Consumer
-		damaged    map[journal.GroupID]string
 	}
 
 	making sync.WaitGroup // files of ephemeral consumers
@@ -77,7 +78,6 @@ func Open(env Env, o Options) (*Host, error) {
 	}
 	h := &Host{env: env, o: o, accounts: map[string]*Account{}, rnd: env.Rand.Fork(), apiBus: env.Bus(-1)}
 	h.groups.owner = map[journal.GroupID]any{}
-	h.groups.damaged = map[journal.GroupID]string{}
 	h.Tune(o.Tunable)
 	h.SetMax(o.MaxMemory, o.MaxStore)
 	started := env.Clock.Now()
@@ -173,7 +173,7 @@ func (h *Host) account(name string, create bool) *Account {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if a = h.accounts[name]; a == nil {
-		a = &Account{h: h, name: name, streams: map[string]*Stream{}, failed: map[string]string{}, problems: map[string]string{}}
+		a = &Account{h: h, name: name, streams: map[string]*Stream{}, failed: map[string]string{}, problems: map[string]map[string]string{}}
 		h.accounts[name] = a
 	}
 	return a
@@ -263,6 +263,9 @@ func (h *Host) Close() error {
 	h.closeStores()
 	h.making.Wait()
 	err := h.journal.Close()
+	if err == nil && h.allSaved() {
+		err = h.markClean()
+	}
 	if uerr := h.unlock(); err == nil {
 		err = uerr
 	}

@@ -40,11 +40,15 @@ func (h *Host) recover() error {
 		h.env.Events.log(idQuarantined, "unknown files were moved to %s", q)
 	}
 	h.recovery.Quarantined = found.Quarantined
+	h.damage.clean = h.wasClean()
 	h.openAll(found.Streams)
 	if err := h.openJournal(); err != nil {
 		return err
 	}
 	h.resumeAll()
+	if err := h.unmarkClean(); err != nil {
+		return err
+	}
 	if err := cat.HoldReserve(h.sizes.reserve); err != nil && !sstore.IsNoSpace(err) {
 		h.env.Events.log(idWriteFailed, "the reserve for a full disk could not be made: %v", err)
 	}
@@ -95,7 +99,7 @@ func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
 		return errors.New(why)
 	}
 	s := &Stream{h: h, acct: a, sh: sh, name: e.Meta.Name, group: b.Group, created: b.Created, key: e.Meta.Key, batch: &op.Batch{},
-		recovering: true}
+		recovering: true, damaged: b.Damaged}
 	if err := s.openKey(e, b.Config); err != nil {
 		return err
 	}
@@ -117,13 +121,13 @@ func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
 		s.m.Rebuild(sh.now)
 	}
 	if rec.Rebuilt {
-		a.setProblem(s.name, "rebuilt from its segments, the checkpoint could not be read")
+		a.setProblem(s.name, "rebuilt", "rebuilt from its segments, the checkpoint could not be read")
 	}
 	s.configured()
 	h.setGroup(s.group, s)
 	for i := range e.Consumers {
 		if err := s.openConsumer(&e.Consumers[i]); err != nil {
-			a.setProblem(s.name, "consumer "+e.Consumers[i].Consumer+" is offline: "+err.Error())
+			s.lose(e.Consumers[i].Consumer, err)
 			h.env.Events.log(idAssetFailed, "consumer '%s > %s > %s' is offline: %v; its files are untouched", a.name, s.name, e.Consumers[i].Consumer, err)
 		}
 	}
@@ -201,6 +205,7 @@ func (h *Host) openJournal() error {
 		OnNoSpace: h.onNoSpace,
 		OnDamage:  h.onJournalDamage,
 		OnLag:     h.onLag,
+		Orphan:    func(g journal.GroupID) bool { return h.ownerOf(g) == nil },
 	}
 	log, err := journal.Open(h.env.FS, h.o.Dir+"/journal", o, func(r *journal.Record, pos journal.Pos) error {
 		h.recovery.Records++
@@ -241,6 +246,7 @@ func (h *Host) failedGroup(journal.GroupID) bool {
 
 // replay takes a record of the stream. Records may come out of order: those that the journal has rewritten come later.
 func (s *Stream) replay(r *journal.Record) {
+	s.prove(r)
 	switch {
 	case s.broken != nil:
 	case r.Flags&flagDrop == 0 && r.Index <= s.applied:
@@ -321,7 +327,7 @@ func (c *Consumer) unseal(r *journal.Record) error {
 
 // lost tells that a record of the consumer is lost.
 func (c *Consumer) lost(index uint64, err error) {
-	c.st.acct.setProblem(c.st.name, "consumer "+c.name+": "+err.Error())
+	c.st.acct.setProblem(c.st.name, "consumer "+c.name, "consumer "+c.name+": "+err.Error())
 	c.st.h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s': record %d: %v", c.st.acct.name, c.st.name, c.name, index, err)
 }
 
@@ -359,9 +365,10 @@ func (s *Stream) resume() {
 		s.fail(fmt.Errorf("entries after %d are missing in the journal, %d later ones were kept out", s.applied, n))
 		s.held = nil
 	}
-	if why := s.h.groups.damaged[s.group]; why != "" {
+	if why := s.h.damage.why(s); why != "" {
 		s.fail(errors.New(why))
 	}
+	s.keepDamage()
 	s.index = s.applied
 	sh.stores[s.store] = s
 	s.m.SetLeader(true)
@@ -373,12 +380,15 @@ func (s *Stream) resume() {
 		}
 		if len(c.held) > 0 {
 			// What is missing is what clients did in between; messages come again rather than get lost.
-			s.acct.setProblem(s.name, "consumer "+c.name+": records after a hole in the journal are missing")
+			s.acct.setProblem(s.name, "consumer "+c.name, "consumer "+c.name+": records after a hole in the journal are missing")
 			s.h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s': records after %d are missing in the journal", s.acct.name, s.name, c.name, c.index)
 			c.held = nil
 		}
 		if c.index == 0 {
 			c.state = nil // the first record did not get there: it starts as its configuration says
+		}
+		if why := s.h.damage.of(c.group); why != "" {
+			c.lost(c.index+1, errors.New(why))
 		}
 		c.start(c.state)
 		c.state = nil
@@ -424,11 +434,8 @@ func (h *Host) onNoSpace(full bool) {
 
 func (h *Host) onJournalDamage(d journal.Damage) {
 	h.env.Events.log(idJournalDamaged, "journal file %d: %d bytes at %d do not verify: %s", d.File, d.Length, d.Pos, d.Reason)
-	if d.Group != 0 {
-		h.groups.Lock()
-		h.groups.damaged[d.Group] = "a record in the journal is damaged: " + d.Reason
-		h.groups.Unlock()
-	}
+	h.findings.Add(1)
+	h.damage.add(d)
 }
 
 // onLag is told by the committer that a group pins old files.

@@ -69,6 +69,9 @@ type Stream struct {
 	restoring  bool // API goroutine
 	recovering bool
 	held       map[uint64][]byte // replay: entries that came before their turn
+	proven     int               // replay: findings of damage before its last record
+	damaged    string            // why it is read only, as in the metadata
+	offline    int               // consumers that could not be opened: nobody knows what they need
 
 	src      *sourcing // nil: nothing to follow
 	follows  bool      // it may follow its origins
@@ -94,17 +97,17 @@ func (s *Stream) Interest(subj []byte) bool {
 			return true
 		}
 	}
-	return s.recovering
+	return s.recovering || s.offline > 0
 }
 
-// Needs implements stream.Retainer. During recovery nobody knows, so everything is needed.
+// Needs implements stream.Retainer. During recovery, and as long as a consumer is offline, nobody knows, so everything is needed.
 func (s *Stream) Needs(seq uint64, subj []byte) bool {
 	for _, c := range s.consumers {
 		if c.eng.Needs(seq, subj) {
 			return true
 		}
 	}
-	return s.recovering
+	return s.recovering || s.offline > 0
 }
 
 // MayNeed implements stream.Retainer.
@@ -114,7 +117,7 @@ func (s *Stream) MayNeed(seq uint64) bool {
 			return true
 		}
 	}
-	return s.recovering
+	return s.recovering || s.offline > 0
 }
 
 func (s *Stream) markDirty() {
@@ -325,7 +328,7 @@ func (s *Stream) fail(err error) {
 		return
 	}
 	s.broken = err
-	s.acct.setProblem(s.name, "read only: "+err.Error())
+	s.acct.setProblem(s.name, "read only", "read only: "+err.Error())
 	s.h.env.Events.log(idStreamFailed, "stream '%s > %s': %v: read only", s.acct.name, s.name, err)
 }
 
@@ -650,17 +653,19 @@ func (s *Stream) runDirect(d *stream.DirectGet) {
 func (s *Stream) onFailure(err error) {
 	s.writeErr = err
 	if err != nil {
-		s.acct.setProblem(s.name, "writing fails: "+err.Error())
+		s.acct.setProblem(s.name, "writing", "writing fails: "+err.Error())
 		s.h.env.Events.log(idWriteFailed, "stream '%s > %s': writing fails: %v", s.acct.name, s.name, err)
 	} else {
-		s.acct.setProblem(s.name, "")
+		s.acct.setProblem(s.name, "writing", "")
 		s.h.env.Events.log("", "stream '%s > %s': writing works again", s.acct.name, s.name)
 	}
 }
 
 // onDamage is told by the store that something does not verify.
 func (s *Stream) onDamage(d sstore.Damage) {
-	s.acct.setProblem(s.name, "damaged: "+d.Reason)
+	s.h.findings.Add(1)
+	s.acct.setProblem(s.name, "damage", "damaged: "+d.Reason)
+	s.adviseDamage(d)
 	s.h.env.Events.log(idDamaged, "stream '%s > %s': %s: messages %d to %d: %s", s.acct.name, s.name, d.File, d.From, d.To, d.Reason)
 }
 
@@ -669,11 +674,12 @@ type streamBody struct {
 	Group     journal.GroupID     `json:"group"`
 	Created   time.Time           `json:"created"`
 	Restoring bool                `json:"restoring,omitempty"` // from a backup, not complete
+	Damaged   string              `json:"damaged,omitempty"`   // records are missing: read only
 	Config    *jsapi.StreamConfig `json:"config"`
 }
 
 func (s *Stream) meta(cfg *jsapi.StreamConfig) []byte {
-	b, err := json.Marshal(&streamBody{s.group, s.created, s.restoring, cfg})
+	b, err := json.Marshal(&streamBody{s.group, s.created, s.restoring, s.damaged, cfg})
 	if err != nil {
 		panic(err) // plain data
 	}

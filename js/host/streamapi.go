@@ -240,7 +240,7 @@ func (s *Stream) Update(cfg *jsapi.StreamConfig) *jsapi.Error {
 		return err
 	}
 	if s.store != nil {
-		if err := s.h.cat.Update(s.h.cat.StreamDir(s.acct.name, s.name), &catalog.Meta{Kind: catalog.Stream, Name: s.name, Key: s.key, Body: s.meta(cfg)}); err != nil {
+		if err := s.saveMeta(cfg); err != nil {
 			return storeError(err)
 		}
 	}
@@ -250,6 +250,10 @@ func (s *Stream) Update(cfg *jsapi.StreamConfig) *jsapi.Error {
 		}
 	}
 	return nil
+}
+
+func (s *Stream) saveMeta(cfg *jsapi.StreamConfig) error {
+	return s.h.cat.Update(s.h.cat.StreamDir(s.acct.name, s.name), &catalog.Meta{Kind: catalog.Stream, Name: s.name, Key: s.key, Body: s.meta(cfg)})
 }
 
 // do proposes the command that fn makes on the shard and waits for it.
@@ -385,6 +389,9 @@ func (s *Stream) Consumer(name string) api.Consumer {
 	if c := s.byName.get(name); c != nil {
 		return c
 	}
+	if why, ok := s.byName.offline(name); ok {
+		return &failedConsumer{s, name, why}
+	}
 	return nil
 }
 
@@ -395,13 +402,15 @@ func (s *Stream) Consumers() []api.Consumer {
 	for i, c := range l {
 		out[i] = c
 	}
-	return out
+	return append(out, s.failedConsumers()...)
 }
 
 // consumerMap are the consumers of a stream by name. Any goroutine.
 type consumerMap struct {
 	mu sync.RWMutex // leaf
 	m  map[string]*Consumer
+	// failed are those that could not be opened, with the reason.
+	failed map[string]string
 }
 
 func (m *consumerMap) get(name string) *Consumer {

@@ -156,6 +156,18 @@ type BatchAbandonedAdvisory struct {
 	Reason  string `json:"reason"`
 }
 
+// StreamDamagedAdvisory tells that messages of a stream were found damaged. nats-server has none; the subject is
+// $JS.EVENT.ADVISORY.STREAM.DAMAGED.<stream>.
+type StreamDamagedAdvisory struct {
+	Event
+	Account string `json:"account,omitempty"`
+	Stream  string `json:"stream"`
+	First   uint64 `json:"first_seq,omitempty"` // 0: not known which
+	Last    uint64 `json:"last_seq,omitempty"`
+	Reason  string `json:"reason"`
+	Domain  string `json:"domain,omitempty"`
+}
+
 // DomainLeaderAdvisory tells that the meta group has a leader.
 type DomainLeaderAdvisory struct {
 	Event

@@ -74,6 +74,7 @@ type JSInfo struct {
 	Bytes           uint64           `json:"bytes"`
 	Accounts        []*AccountDetail `json:"account_details,omitempty"`
 	Total           int              `json:"total"`
+	Damage          uint64           `json:"damage_found,omitempty"` // findings since the start
 }
 
 // AccountDetail is the JetStream usage of an account; the reservations are its limits.
@@ -95,6 +96,7 @@ type StreamDetail struct {
 	DirectConsumers []*jsapi.ConsumerInfo     `json:"direct_consumer_detail,omitempty"`
 	Mirror          *jsapi.StreamSourceInfo   `json:"mirror,omitempty"`
 	Sources         []*jsapi.StreamSourceInfo `json:"sources,omitempty"`
+	Problem         string                    `json:"problem,omitempty"` // what is wrong with it
 }
 
 // JSJournal are the counters of the journal, for metrics.
@@ -103,4 +105,5 @@ type JSJournal struct {
 	SyncTime                       time.Duration
 	Files                          int
 	Queued                         int64
+	Damage                         uint64 // findings of damage in journal and streams
 }

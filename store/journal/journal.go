@@ -49,6 +49,7 @@ type Options struct {
 	OnNoSpace func(full bool)               // the reserve was entered or left
 	OnDamage  func(d Damage)                // found by Open
 	OnLag     func(g GroupID)               // g pins old files: checkpoint and release, please
+	Orphan    func(g GroupID) bool          // nobody will ever checkpoint g: all of it is rewritten, however much
 	OnDrained func()                        // Full turned false; called on the committer
 	OnMoved   func(g GroupID, from, to Pos) // a live record of g was rewritten
 }

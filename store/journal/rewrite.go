@@ -13,6 +13,9 @@ import (
 // rewriteLimit is the most live bytes of one group that are copied to the head to free a file.
 const rewriteLimit = 1 << 20
 
+// orphanLimit is the same for a group whose owner cannot checkpoint: what it has would stop everybody else.
+const orphanLimit = 512 << 20
+
 // relieve looks after groups that pin old files: above half of MaxFiles they are told (OnLag), above three quarters what few
 // records they have is rewritten at the head. True asks to be called again later: publishers wait for it. Owner: the preparer's
 // goroutine.
@@ -62,7 +65,10 @@ func (l *Log) rewrite(g GroupID) bool {
 	l.mu.Unlock()
 	var recs []Record
 	var ends []Pos
-	total := int64(0)
+	total, limit := int64(0), int64(rewriteLimit)
+	if l.o.Orphan != nil && l.o.Orphan(g) {
+		limit = orphanLimit
+	}
 	for _, f := range files {
 		err := l.scanLive(f, func(r *Record, pos Pos) bool {
 			if r.Group != g || pos <= from || pos > upto {
@@ -75,9 +81,9 @@ func (l *Log) rewrite(g GroupID) bool {
 			c.Essential = true
 			recs = append(recs, c)
 			ends = append(ends, pos)
-			return total <= rewriteLimit
+			return total <= limit
 		})
-		if err != nil || total > rewriteLimit {
+		if err != nil || total > limit {
 			return false
 		}
 	}

@@ -205,7 +205,8 @@ func (s *Store) Checkpoint(applied uint64, extra []byte, done func(error)) {
 	}, done)
 }
 
-// saveState syncs what the state refers to, then replaces the state file, keeping the one before. Writer.
+// saveState syncs what the state refers to, then replaces the state file, keeping the one before. Whenever the file is not there, the
+// new one is, complete, under its other name: a state that is missing altogether was lost, it is not the power that went. Writer.
 func (s *Store) saveState(payload []byte) error {
 	if err := s.syncFiles(); err != nil {
 		return err
@@ -217,17 +218,39 @@ func (s *Store) saveState(payload []byte) error {
 		s.dirDirty = false
 	}
 	name := s.dir + "/" + stateName
-	if s.stateThere {
-		if err := s.env.FS.Rename(name, s.dir+"/"+previousName); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		s.stateThere = false
-	}
-	if err := vfs.WriteAtomic(s.env.FS, name, sealState(s.Salt(), payload, s.o.Codec)); err != nil {
+	sealed := sealState(s.Salt(), payload, s.o.Codec)
+	if !s.stateThere {
+		err := vfs.WriteAtomic(s.env.FS, name, sealed)
+		s.stateThere = err == nil
 		return err
 	}
-	s.stateThere = true
-	return nil
+	if err := s.writeNext(sealed); err != nil {
+		_ = s.env.FS.Remove(s.dir + "/" + nextName) // best effort: it is written again
+		return err
+	}
+	if err := s.env.FS.Rename(name, s.dir+"/"+previousName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.env.FS.Rename(s.dir+"/"+nextName, name); err != nil {
+		return err
+	}
+	return s.env.FS.SyncDir(s.dir)
+}
+
+// writeNext makes the next state durable under its other name. Writer.
+func (s *Store) writeNext(sealed []byte) error {
+	f, err := s.env.FS.Create(s.dir + "/" + nextName)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(sealed, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return s.env.FS.SyncDir(s.dir)
 }
 
 // syncFiles syncs what was written. A file whose sync failed is never trusted again. Writer.

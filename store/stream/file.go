@@ -29,6 +29,7 @@ const (
 	segSuffix    = ".seg"
 	stateName    = "state"
 	previousName = "state.prev"
+	nextName     = "state.tmp" // what vfs.WriteAtomic uses too
 )
 
 func segName(dir string, id uint64) string { return fmt.Sprintf("%s/%016x%s", dir, id, segSuffix) }

@@ -38,18 +38,24 @@ func Open(o Options, dir string) (*Store, *Recovered, error) {
 			ids = append(ids, id)
 		}
 	}
-	st, err := readState(&o, dir+"/"+stateName)
+	st, pending, err := loadState(&o, dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrCorrupt) {
 		return nil, nil, err // the disk, or the key
 	}
 	damaged := err != nil && !errors.Is(err, fs.ErrNotExist)
 	there := st != nil
+	if pending {
+		// Before anything else: the next checkpoint writes to that name.
+		if err := errors.Join(o.Env.FS.Rename(dir+"/"+nextName, dir+"/"+stateName), o.Env.FS.SyncDir(dir)); err != nil {
+			return nil, nil, err
+		}
+	}
 	if st == nil {
 		prev, perr := readState(&o, dir+"/"+previousName)
 		if perr == nil {
 			st = prev
 		}
-		damaged = damaged || (perr != nil && !errors.Is(perr, fs.ErrNotExist))
+		damaged = damaged || !errors.Is(perr, fs.ErrNotExist)
 	}
 	rec := &Recovered{}
 	var s *Store
@@ -86,6 +92,17 @@ func Open(o Options, dir string) (*Store, *Recovered, error) {
 	}
 	rec.Segments = len(s.Segments())
 	return s, rec, nil
+}
+
+// loadState reads the state file; pending tells that it still has its other name.
+func loadState(o *Options, dir string) (st *state, pending bool, err error) {
+	st, err = readState(o, dir+"/"+stateName)
+	if errors.Is(err, fs.ErrNotExist) {
+		if next, nerr := readState(o, dir+"/"+nextName); nerr == nil {
+			return next, true, nil
+		}
+	}
+	return st, false, err
 }
 
 func readState(o *Options, name string) (*state, error) {

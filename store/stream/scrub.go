@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -131,13 +129,10 @@ func Check(fsys vfs.FS, dir string, codec *crypt.Codec, progress func(bytes int6
 		rep.Problems = append(rep.Problems, Damage{File: dir + "/" + name, From: from, To: to, Reason: reason})
 	}
 	o := &Options{Env: &Env{FS: fsys}, Codec: codec}
-	st, err := readState(o, dir+"/"+stateName)
+	st, _, err := loadState(o, dir)
 	if err != nil {
-		prev, perr := readState(o, dir+"/"+previousName)
-		if !errIsNotExist(err) || perr != nil {
-			bad(stateName, 0, 0, err.Error())
-		}
-		if st = prev; st == nil {
+		bad(stateName, 0, 0, err.Error())
+		if st, _ = readState(o, dir+"/"+previousName); st == nil {
 			return rep, nil
 		}
 	}
@@ -174,8 +169,6 @@ func Check(fsys vfs.FS, dir string, codec *crypt.Codec, progress func(bytes int6
 	}
 	return rep, nil
 }
-
-func errIsNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 func (rep *Report) checkSegment(fsys vfs.FS, dir, name string, g *segState, st *state, codec *crypt.Codec, live func(uint64) bool, bad func(string, uint64, uint64, string)) {
 	if g.sealed {
