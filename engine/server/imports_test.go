@@ -186,7 +186,18 @@ accounts {
       {stream: {account: JS, subject: "deliver.>"}}
     ]
   }
+  PART {
+    users: [ {user: part, password: p} ]
+    imports: [ {service: {account: JS, subject: "$JS.API.INFO"}} ]
+  }
 }`, t.TempDir()))
+	part := dial(t, s, "part")
+	if m, err := part.Request("$JS.API.INFO", nil, 10*time.Second); err != nil || !strings.Contains(string(m.Data), `"limits"`) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := part.Request("$JS.API.STREAM.NAMES", nil, 10*time.Second); err != nats.ErrNoResponders {
+		t.Errorf("what is not imported: %+v, %v", m, err)
+	}
 	home := dial(t, s, "home")
 	js, err := home.JetStream(nats.MaxWait(10 * time.Second))
 	if err != nil {

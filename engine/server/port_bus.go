@@ -83,11 +83,11 @@ type busSink struct {
 	api *account.Account
 }
 
-// yields reports an account without JetStream that imports the API of another one, which then answers
-// alone.
+// yields reports an account without JetStream that imports the API of another one, or as much of it as tells about JetStream:
+// the other one then answers alone.
 func (k *busSink) yields() bool {
 	snap := k.api.Snap()
-	return snap.JetStream == nil && snap.Exchange.Calls(jsapi.APIPrefix+">")
+	return snap.JetStream == nil && snap.Exchange.Calls(jsapi.APIPrefix+"INFO")
 }
 
 // Kind implements interest.Sink.

@@ -145,3 +145,60 @@ func TestAccountLimits(t *testing.T) {
 		t.Error(Unsupported(&c))
 	}
 }
+
+// TestCycle has the answers of nats-server 2.15.2, for which two ways to one stream can be a cycle.
+func TestCycle(t *testing.T) {
+	streams := map[string]*jsapi.StreamConfig{}
+	add := func(name, subject, mirror string, sources ...*jsapi.StreamSource) *jsapi.StreamConfig {
+		c := &jsapi.StreamConfig{Name: name, Sources: sources}
+		if subject != "" {
+			c.Subjects = []string{subject}
+		}
+		if mirror != "" {
+			c.Mirror = &jsapi.StreamSource{Name: mirror}
+		}
+		streams[name] = c
+		return c
+	}
+	from := func(name, filter string) *jsapi.StreamSource {
+		return &jsapi.StreamSource{Name: name, FilterSubject: filter}
+	}
+	add("O", "o.>", "")
+	add("M", "", "O")
+	add("A", "a", "", from("B", ""))
+	add("X", "", "", from("O", "o.x"))
+	add("Y", "", "", from("O", "o.y"))
+	add("P", "p", "", from("Q", "q"))
+	for _, c := range []struct {
+		cfg  *jsapi.StreamConfig
+		want bool
+	}{
+		{add("N", "", "", from("M", "")), false},
+		{add("N", "", "", from("O", ""), from("M", "")), true},
+		{add("N", "", "", from("X", ""), from("Y", "")), false},
+		{add("N", "", "M"), false},
+		{add("B", "b", "", from("A", "")), true},
+		{add("B", "", "A"), true},
+		{add("Q", "q", "", from("P", "p")), false},
+		{add("Q", "q", "", &jsapi.StreamSource{Name: "P", External: &jsapi.ExternalStream{APIPrefix: "p"}}), false},
+	} {
+		err := checkCycle(c.cfg, &Context{Stream: func(n string) *jsapi.StreamConfig { return streams[n] }})
+		if (err != nil) != c.want {
+			t.Errorf("%s %v %+v: %v", c.cfg.Name, c.cfg.Mirror, c.cfg.Sources, err)
+		}
+	}
+	// Every stream takes from every one of the next layer: what has to be followed does not multiply.
+	const layers, width = 30, 6
+	for i := range layers {
+		for j := range width {
+			var s []*jsapi.StreamSource
+			for k := range width {
+				s = append(s, from(fmt.Sprintf("L%d-%d", i+1, k), ""))
+			}
+			add(fmt.Sprintf("L%d-%d", i, j), "", "", s...)
+		}
+	}
+	if err := checkCycle(streams["L0-0"], &Context{Stream: func(n string) *jsapi.StreamConfig { return streams[n] }}); err != nil {
+		t.Error(err)
+	}
+}

@@ -226,52 +226,35 @@ func sourceKey(s *jsapi.StreamSource) string {
 	return b.String()
 }
 
-// checkCycle follows mirrors and sources through the visible streams of the account.
+// checkCycle follows mirrors and sources through the visible streams of the account, breadth first. As with nats-server
+// everything counts as a cycle that leads to a stream seen before; a source only if its filter takes subjects of the
+// stream that has it.
 func checkCycle(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
-	if cfg.Mirror == nil && len(cfg.Sources) == 0 {
-		return nil
-	}
-	visited := map[string]bool{}
-	var reaches func(c *jsapi.StreamConfig) bool
-	follow := func(s *jsapi.StreamSource) bool {
-		if s.External != nil {
-			return false
-		}
-		if s.Name == cfg.Name {
-			return s == cfg.Mirror || len(cfg.Subjects) == 0 || sourceTakes(s, cfg.Subjects)
-		}
-		if visited[s.Name] {
-			return false
-		}
-		visited[s.Name] = true
-		o := x.stream(s.Name)
-		return o != nil && reaches(o)
-	}
-	reaches = func(c *jsapi.StreamConfig) bool {
-		if c.Mirror != nil && follow(c.Mirror) {
-			return true
-		}
-		for _, s := range c.Sources {
-			if follow(s) {
+	seen := map[string]bool{}
+	for queue := []*jsapi.StreamConfig{cfg}; len(queue) > 0; queue = queue[1:] {
+		c := queue[0]
+		again := seen[c.Name] // its origins are in the queue already
+		seen[c.Name] = true
+		follow := func(s *jsapi.StreamSource) (back bool) {
+			if s == nil || s.External != nil {
+				return false
+			}
+			if seen[s.Name] {
 				return true
 			}
+			if o := x.stream(s.Name); o != nil && !again {
+				queue = append(queue, o)
+			}
+			return false
 		}
-		return false
-	}
-	if reaches(cfg) {
-		return cfgErr("detected cycle")
+		for _, s := range c.Sources {
+			if follow(s) && (s.FilterSubject == "" || collide([]string{s.FilterSubject}, c.Subjects)) {
+				return cfgErr("detected cycle")
+			}
+		}
+		if follow(c.Mirror) {
+			return cfgErr("detected cycle")
+		}
 	}
 	return nil
-}
-
-// sourceTakes reports that s takes messages of some of the subjects.
-func sourceTakes(s *jsapi.StreamSource, subjects []string) bool {
-	filters := []string{orAll(s.FilterSubject)}
-	if len(s.SubjectTransforms) > 0 {
-		filters = filters[:0]
-		for _, t := range s.SubjectTransforms {
-			filters = append(filters, orAll(t.Source))
-		}
-	}
-	return collide(filters, subjects)
 }
