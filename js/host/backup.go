@@ -419,7 +419,7 @@ func (x *restore) Consumer(c *backup.Consumer) error {
 // Record implements backup.Handler.
 func (x *restore) Record(r *store.Rec) error {
 	x.recs.add(r)
-	if !x.cfg.AllowMsgTTL {
+	if r.TTL < 0 && !x.cfg.AllowMsgTTL {
 		x.recs.list[len(x.recs.list)-1].TTL = 0
 	}
 	if x.size += len(r.Subject) + len(r.Header) + len(r.Payload); x.size < backupStep {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ramjet/js/op"
+	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
 	"ramjet/store"
 )
@@ -347,6 +348,26 @@ func TestExpiry(t *testing.T) {
 	if _, ok := r.f.NextTick(r.now); ok {
 		t.Error("nothing to wait for")
 	}
+}
+
+// TestExpiryAllowedLater: what a stream that allows no TTLs got from its origins expires once it does.
+func TestExpiryAllowedLater(t *testing.T) {
+	r := newRig(t, `{"sources":[{"name":"O"}],"max_age":5000000000}`)
+	for i, ttl := range []string{"1s", "never", "4s"} {
+		h := header.AppendAdd(nil, sourcedHeader(fmt.Sprintf("O %d > > x", i+1)), jsapi.HdrTTL, []byte(ttl))
+		r.f.Publish(&Inbound{Subject: []byte("a.x"), Header: h, Origin: Source}, r.now, &r.b, &r.out)
+		r.flush()
+	}
+	r.tick(2 * time.Second)
+	r.want(r.seqs(), "1:a.x 2:a.x 3:a.x")
+	next := r.cfg
+	next.AllowMsgTTL = true
+	b, _ := json.Marshal(&next)
+	r.b.Add(&op.Cmd{Kind: op.Config, Payload: b, Time: r.now})
+	r.flush()
+	r.want(r.seqs(), "2:a.x 3:a.x")
+	r.tick(3 * time.Second)
+	r.want(r.seqs(), "") // the age limit held for the second when it came
 }
 
 func TestMarkers(t *testing.T) {

@@ -93,7 +93,8 @@ func checkTTL(f *Front, p *publish) *jsapi.Error {
 		return jsapi.MessageTTLInvalid.Err()
 	}
 	if !f.m.cfg.AllowMsgTTL {
-		return nil // kept as a header, not enforced
+		p.ttl = max(ttl, 0) // enforced when TTLs are allowed later; what never expires obeys the age limit
+		return nil
 	}
 	if least := int64(f.m.cfg.SubjectDeleteMarkerTTL.Seconds()); ttl > 0 && ttl < least && f.m.cfg.MaxMsgsPerSubject != 1 {
 		ttl = least
