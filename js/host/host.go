@@ -239,6 +239,17 @@ func (h *Host) publish(account string, to, hdr, body []byte) {
 	h.apiBus.Flush()
 }
 
+// tryPublish is publish for an inbox that refuses a message: it gives the answer up when the bus is in use, since the publisher's loop
+// must not wait, and the user of the bus may be this very goroutine.
+func (h *Host) tryPublish(account string, to, body []byte) {
+	if !h.apiMu.TryLock() {
+		return
+	}
+	defer h.apiMu.Unlock()
+	h.apiBus.Publish(account, to, nil, nil, body)
+	h.apiBus.Flush()
+}
+
 // Close stops serving, writes what is not written yet and closes the files. It waits at most for a few seconds of checkpoints:
 // what they would have saved is in the journal.
 func (h *Host) Close() error {
