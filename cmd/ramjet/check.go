@@ -171,6 +171,9 @@ func verify(disk vfs.FS, dir string, keys [][]byte, progress func(bytes int64)) 
 	}
 	rep.Streams, rep.Consumers, rep.Segments, rep.Messages, rep.Bytes = c.Streams, c.Consumers, c.Segments, c.Msgs, c.Bytes
 	rep.Quarantined = c.Quarantined
+	if _, err := disk.Stat(dir + "/clean"); err != nil && rep.Journal.Files == 0 && c.Segments > 0 && len(rep.Problems) == 0 {
+		rep.Problems = append(rep.Problems, dir+"/journal: no file is in use, and the last stop was not clean")
+	}
 	rep.Leftovers = append(rep.Leftovers, c.Leftovers...)
 	rep.Problems = append(rep.Problems, c.Problems...)
 	return rep, nil

@@ -128,6 +128,10 @@ func (c *Consumer) checkpoint() {
 	h.env.Go(func() {
 		c.settled()
 		err := scons.Save(h.env.FS, name, state, c.st.codec)
+		if err == nil && !c.marked {
+			err = h.cat.StateSaved(c.st.acct.name, c.st.name, c.name)
+			c.marked = err == nil
+		}
 		if err == nil {
 			h.journal.Release(c.group, pos)
 		}
@@ -143,11 +147,12 @@ func (c *Consumer) checkpoint() {
 	})
 }
 
-// restore reads the state file; without one the consumer starts with its first record in the journal. One that does not verify
-// is an error: a consumer that starts anew would deliver everything again.
+// restore reads the state file; as long as there was none the consumer starts with its first record in the journal. One that does not verify,
+// or is lost, is an error: a consumer that starts anew would deliver everything again.
 func (c *Consumer) restore(policy jsapi.AckPolicy) error {
+	c.marked = c.st.h.cat.HasState(c.st.acct.name, c.st.name, c.name)
 	f, err := scons.Load(c.st.h.env.FS, c.st.h.cat.ConsumerState(c.st.acct.name, c.st.name, c.name), c.st.codec)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !c.marked {
 		c.state = consumer.NewState(policy)
 		return nil
 	}

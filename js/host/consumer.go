@@ -34,13 +34,15 @@ type Consumer struct {
 	timer    wheel.Timer
 	ckTimer  wheel.Timer
 	ckBusy   bool
+	marked   bool // the state file was written once; only one checkpoint at a time
 	since    int64
 	isReady  bool
 	gone     bool
 	dying    bool
 
-	state *consumer.State       // recovery: until it leads
-	held  map[uint64]heldRecord // replay: records that came before their turn
+	state  *consumer.State       // recovery: until it leads
+	held   map[uint64]heldRecord // replay: records that came before their turn
+	proven int                   // replay: findings of damage before its last record
 }
 
 type heldRecord struct {

@@ -45,10 +45,10 @@ func (d *recoveryDamage) why(s *Stream) string {
 	return ""
 }
 
-// of returns what a group is known to lack.
-func (d *recoveryDamage) of(g journal.GroupID) string {
-	for _, f := range d.list {
-		if !d.clean && g != 0 && f.group == g {
+// of returns what a consumer may lack. It goes on: messages come again rather than get lost.
+func (d *recoveryDamage) of(c *Consumer) string {
+	for i, f := range d.list {
+		if !c.volatile() && (f.group == 0 || f.group == c.group) && (f.anywhere || i >= c.proven) {
 			return "the journal is damaged, a record may be missing: " + f.text
 		}
 	}
@@ -207,4 +207,16 @@ func (f *failedConsumer) Delete() *jsapi.Error {
 		}
 	})
 	return nil
+}
+
+// expectsJournal reports whether the journal must be there: some stream has files, and the last stop does not say that they are complete.
+func (h *Host) expectsJournal() bool {
+	for _, a := range h.all() {
+		for _, s := range a.list() {
+			if s.store != nil && s.applied > 0 && !h.damage.clean {
+				return true
+			}
+		}
+	}
+	return false
 }

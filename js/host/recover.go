@@ -204,6 +204,7 @@ func (h *Host) openJournal() error {
 		},
 		OnNoSpace: h.onNoSpace,
 		OnDamage:  h.onJournalDamage,
+		Expected:  h.expectsJournal(),
 		OnLag:     h.onLag,
 		Orphan:    func(g journal.GroupID) bool { return h.ownerOf(g) == nil },
 	}
@@ -295,6 +296,9 @@ func (s *Stream) replayEntry(index uint64, b []byte) {
 
 // replay takes a record of the consumer.
 func (c *Consumer) replay(r *journal.Record) {
+	if r.Flags&journal.FlagRewritten == 0 && r.Index <= c.index+1 {
+		c.proven = len(c.st.h.damage.list)
+	}
 	switch {
 	case c.eng != nil || r.Index <= c.index:
 	case c.unseal(r) != nil:
@@ -387,7 +391,7 @@ func (s *Stream) resume() {
 		if c.index == 0 {
 			c.state = nil // the first record did not get there: it starts as its configuration says
 		}
-		if why := s.h.damage.of(c.group); why != "" {
+		if why := s.h.damage.of(c); why != "" {
 			c.lost(c.index+1, errors.New(why))
 		}
 		c.start(c.state)

@@ -131,7 +131,13 @@ func (r *Report) stream(fsys vfs.FS, account, dir string, o *CheckOptions) {
 		if !ok {
 			continue
 		}
-		if _, err := consumer.Load(fsys, k+"/"+stateName, codec); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		_, err := consumer.Load(fsys, k+"/"+stateName, codec)
+		if errors.Is(err, fs.ErrNotExist) {
+			if _, serr := fsys.Stat(k + "/" + savedName); errors.Is(serr, fs.ErrNotExist) {
+				continue // none was written yet
+			}
+		}
+		if err != nil {
 			r.problem(k+"/"+stateName, err)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+
+	"ramjet/store/vfs"
 )
 
 const (
@@ -13,6 +15,7 @@ const (
 	quarantineDir = "quarantine"
 	metaName      = "meta"
 	stateName     = "state"
+	savedName     = "saved" // beside the state of a consumer: there was one, so it must be there
 	newPrefix     = ".new-"
 	gonePrefix    = ".gone-"
 	maxName       = 180 // bytes of an escaped name before it is shortened
@@ -89,4 +92,15 @@ func (c *Catalog) ConsumerDir(account, stream, consumer string) string {
 // ConsumerState returns the state file of a consumer.
 func (c *Catalog) ConsumerState(account, stream, consumer string) string {
 	return c.ConsumerDir(account, stream, consumer) + "/" + stateName
+}
+
+// StateSaved notes, durably, that the consumer in dir has a state file: from then on one that is missing was lost.
+func (c *Catalog) StateSaved(account, stream, consumer string) error {
+	return vfs.WriteAtomic(c.fs, c.ConsumerDir(account, stream, consumer)+"/"+savedName, nil)
+}
+
+// HasState reports whether StateSaved was called for a consumer.
+func (c *Catalog) HasState(account, stream, consumer string) bool {
+	_, err := c.fs.Stat(c.ConsumerDir(account, stream, consumer) + "/" + savedName)
+	return err == nil
 }

@@ -41,6 +41,7 @@ type Options struct {
 	MaxQueued int64         // bytes waiting for the committer before Full; default 64 MiB
 	Clock     clock.Clock   // needed with Interval and for retries on a full disk
 	Salt      func() uint64 // random source, required
+	Expected  bool          // a journal without a file in use is damage: others remember what was in it
 	Stepped   bool          // no goroutines: a simulation calls Step
 
 	// Events; called on the committer or the preparer, must not block. Nil members are ignored.

@@ -139,6 +139,9 @@ func (s *scanner) open() error {
 	if missing != 0 && l.o.OnDamage != nil {
 		l.o.OnDamage(Damage{File: missing, Reason: fmt.Sprintf("file number %d is missing", missing)})
 	}
+	if len(chain) == 0 && l.o.Expected && l.o.OnDamage != nil {
+		l.o.OnDamage(Damage{Reason: "no file of the journal is there"})
+	}
 	l.mu.live = chain
 	return nil
 }

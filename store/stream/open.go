@@ -359,11 +359,13 @@ func (s *Store) rebuild(old *state, ids []uint64) error {
 	})
 	st := old
 	if st == nil {
-		st = &state{first: 1}
-		if len(all) > 0 {
+		st = &state{}
+	}
+	if st.first == 0 { // nothing was ever in it
+		if st.first = 1; len(all) > 0 {
 			st.first = all[0].g.first
-			st.last = st.first - 1
 		}
+		st.last = st.first - 1
 	}
 	st.salt, st.nextID, st.segs, st.bytes, st.lostBytes = s.Salt(), max(maxID+1, st.nextID), nil, 0, 0
 	for _, x := range all {
@@ -382,7 +384,7 @@ func (s *Store) rebuild(old *state, ids []uint64) error {
 		}
 		st.segs = append(st.segs, x.g)
 	}
-	if len(all) == 0 && old == nil {
+	if len(all) == 0 && st.last == 0 {
 		st.first, st.last = 0, 0
 	}
 	if err := s.restore(st, nil); err != nil {
