@@ -17,9 +17,10 @@ import (
 // busHub is what the buses of a server share: internal subscriptions and watchers. Any goroutine.
 type busHub struct {
 	s       *Server
-	domain  string       // of JetStream; constant while it runs
-	scratch []busScratch // by LoopID: loops, then shards
-	pool    sync.Pool    // *inMsg for producers without a LoopID
+	domain  string        // of JetStream; constant while it runs
+	scratch []busScratch  // by LoopID: loops, then shards
+	pool    sync.Pool     // *inMsg for producers without a LoopID
+	helpers []host.Helper // by LoopID of loops
 	watches watchSet
 }
 
@@ -38,12 +39,20 @@ type busScratch struct {
 	_ [56]byte
 }
 
-// newBusHub returns the hub for producers with ids below producers.
-func newBusHub(s *Server, producers int) *busHub {
-	h := &busHub{s: s, scratch: make([]busScratch, producers)}
+// newBusHub returns the hub for loops, and as producers shards after them.
+func newBusHub(s *Server, loops, shards int) *busHub {
+	h := &busHub{s: s, scratch: make([]busScratch, loops+shards), helpers: make([]host.Helper, loops)}
 	h.pool.New = func() any { return new(inMsg) }
 	h.watches.accounts = map[*account.Account]*accountWatches{}
 	return h
+}
+
+// turnEnd lets loop id handle the little that it brought to shards.
+func (h *busHub) turnEnd(id engine.LoopID) {
+	if p := &h.helpers[id]; p.Pending() {
+		h.s.group.FlushTurn(id) // others first
+		p.Run()
+	}
 }
 
 // Subscribe makes in a subscriber of the account called name; queue "" for none.
@@ -123,6 +132,9 @@ func (k *busSink) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) en
 	if k.cut > 0 {
 		v.plain = append(append(v.plain[:0], "$JS."...), m.Subject[len("$JS.")+k.cut:]...)
 		v.Subject = v.plain
+	}
+	if uint32(from) < uint32(len(h.helpers)) {
+		v.Helper = &h.helpers[from]
 	}
 	verdict := k.in.Deliver(&v.Msg)
 	v.Msg = host.Msg{}

@@ -113,6 +113,7 @@ func (s *Server) startLoops(o *config.Options) error {
 		TurnEnd: func(l *netio.Loop) {
 			if e := s.linkEnv.Load(); e != nil {
 				e.TurnEnd(l)
+				s.buses.turnEnd(l.Index())
 			}
 		},
 	})
@@ -139,8 +140,8 @@ func (s *Server) startLoops(o *config.Options) error {
 		Events:   s.linkEvents(),
 	}
 	env.Init()
+	s.buses = newBusHub(s, len(g.Loops()), jsShards())
 	s.linkEnv.Store(env)
-	s.buses = newBusHub(s, len(g.Loops())+jsShards())
 	s.clients = client.New(env)
 	if err := s.sysacc.Start(); err != nil {
 		return fmt.Errorf("starting the system account: %w", err)

@@ -2,9 +2,11 @@
 //
 // The way of a publish:
 //
-//  1. port.Deliver, on the publisher's loop: one copy, pushed to the inbox of the stream's shard.
-//  2. Shard.Step takes everything that waits; the front of each stream decides and adds commands to the stream's batch.
-//  3. The end of the turn appends one record for each stream to the journal and submits once for each sync policy.
+//  1. port.Deliver, on the publisher's loop: one copy into the queue of the stream's shard (queue.go).
+//  2. A turn of the shard takes everything that waits; the front of each stream decides and adds commands to the stream's batch. A few
+//     quick messages to an idle shard are handled by the loop that brought them, at the end of its own turn (help.go).
+//  3. The end of the turn appends one record for each stream to the journal and submits once for each sync policy. What need not be
+//     durable is written at once, if it is little.
 //  4. The completion comes back as an item: the commands are applied, the publisher gets its acknowledgement, consumers have something
 //     to pump.
 //  5. A stream in memory skips 3 and 4: its commands are applied at the end of the turn.
@@ -15,7 +17,8 @@
 // Checkpoints put the applied state into the files of the stream and release the journal. Open reads checkpoints and replays
 // what came after them (recover.go).
 //
-// Threading: a shard is one goroutine and owns its streams with their consumers; no lock between them. API workers create, change and
+// Threading: a shard is one goroutine and owns its streams with their consumers; no lock between them. A loop that helps takes the
+// shard's place for a turn, under the lock owner. API workers create, change and
 // delete under the lock of the account and ask the shard with call, ask and post. Inboxes and subscriptions belong to whoever
 // publishes. Leaf locks guard the maps of names, the journal groups, the random source; the lock of the API's bus is held while
 // one message is published.

@@ -291,12 +291,10 @@ func (h *Host) checkpointAll(d time.Duration) {
 	for _, a := range h.all() {
 		for _, s := range a.list() {
 			wg.Add(1)
-			if !s.sh.post(func() {
+			s.sh.post(func() {
 				s.endRequests()
 				s.checkpointThen(func(error) { wg.Done() })
-			}) {
-				wg.Done()
-			}
+			})
 		}
 	}
 	done, late := make(chan struct{}), make(chan struct{})

@@ -500,3 +500,41 @@ func TestRestoreTwice(t *testing.T) {
 		t.Error("the first did not end")
 	}
 }
+
+// The queue of a shard keeps order, bounds and memory.
+func TestItemQueue(t *testing.T) {
+	var q itemQueue
+	p := &port{kind: itemPublish}
+	m := &Msg{Subject: []byte("s"), Header: []byte("h"), Payload: []byte("p")}
+	big := &Msg{Subject: []byte("s"), Reply: []byte("r"), Payload: make([]byte, ownBuffer)}
+	var spent []item
+	for range 3 * arenaSize / 100 { // more than an arena, several turns
+		for _, x := range []*Msg{m, big} {
+			if f := q.push(item{port: p, kind: p.kind}, x, 10, 1<<20); !f.ok {
+				t.Fatal("refused")
+			}
+		}
+		if n, slow := q.waiting(); n != 2 || slow != 0 {
+			t.Fatalf("%d waiting, %d slow", n, slow)
+		}
+		spent = q.take(spent)
+		a, b := spent[0].packet(), spent[1].packet()
+		if string(a.subject)+string(a.reply)+string(a.header)+string(a.payload) != "shp" || a.reply != nil || string(b.reply) != "r" || len(b.payload) != ownBuffer {
+			t.Fatalf("%+v", a)
+		}
+		q.done(int64(len(spent[0].buf)+len(spent[1].buf)) + 2*packetCost)
+	}
+	if q.bytes != 0 || len(q.spare) > keepArenas {
+		t.Errorf("%d bytes, %d arenas", q.bytes, len(q.spare))
+	}
+	if q.push(item{port: p, kind: p.kind}, m, 10, packetCost).ok {
+		t.Error("more bytes than may wait")
+	}
+	q.force(item{kind: itemCall, fn: func() {}})
+	if q.push(item{port: p, kind: p.kind}, m, 1, 1<<20).ok {
+		t.Error("more items than may wait")
+	}
+	if n, slow := q.waiting(); n != 1 || slow != 1 {
+		t.Errorf("%d waiting, %d slow", n, slow)
+	}
+}

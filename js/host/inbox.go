@@ -1,12 +1,8 @@
 package host
 
 import (
-	"sync"
-
-	"ramjet/proto/base/queue"
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
-	"ramjet/store/stream"
 )
 
 type itemKind uint8
@@ -21,58 +17,37 @@ const (
 	itemFeed   // a message of an origin
 	itemCall   // run fn
 	itemCommit // the oldest commit of a policy is decided
-	itemWake   // a store has something for its owner
 )
+
+// quick reports that a few of a kind take so little time that the loop they came from may handle them.
+func (k itemKind) quick() bool { return k == itemPublish || k == itemAck || k == itemDirect }
 
 // item is what waits for a shard.
 type item struct {
-	kind   itemKind
-	policy uint8 // itemCommit
-	st     *Stream
-	c      *Consumer
-	p      *packet
-	fn     func()
-	id     uint64 // itemFeed
-	store  *stream.Store
-	err    error
+	port                   *port  // of a message
+	buf                    []byte // its subject, reply, header and payload
+	subject, reply, header uint32 // lengths
+	kind                   itemKind
+	policy                 uint8 // itemCommit
+	fn                     func()
 }
 
-// packet is a copied message.
-type packet struct{ buf, subject, reply, header, payload []byte }
+// packet is a message while a shard handles it.
+type packet struct{ subject, reply, header, payload []byte }
 
-var packets = sync.Pool{New: func() any { return new(packet) }}
-
-const (
-	keepPacket = 64 << 10 // larger buffers are left to the collector
-	packetCost = 640      // bytes a message counts for beyond its own
-)
-
-func newPacket(m *Msg) *packet {
-	p := packets.Get().(*packet)
-	b := p.buf[:0]
-	if n := len(m.Subject) + len(m.Reply) + len(m.Header) + len(m.Payload); cap(b) < n {
-		b = make([]byte, 0, max(n, 512))
-	}
-	cut := func(s []byte) []byte {
-		if s == nil {
+func (it *item) packet() (p packet) {
+	b := it.buf
+	cut := func(n uint32) []byte {
+		if n == 0 {
 			return nil
 		}
-		at := len(b)
-		b = append(b, s...)
-		return b[at:len(b):len(b)]
+		s := b[:n:n]
+		b = b[n:]
+		return s
 	}
-	p.subject, p.reply, p.header, p.payload = cut(m.Subject), cut(m.Reply), cut(m.Header), cut(m.Payload)
-	p.buf = b
+	p.subject, p.reply, p.header = cut(it.subject), cut(it.reply), cut(it.header)
+	p.payload = b
 	return p
-}
-
-// size is what a packet counts for while it waits.
-func (p *packet) size() int64 { return int64(len(p.buf)) + packetCost }
-
-func (p *packet) free() {
-	if cap(p.buf) <= keepPacket {
-		packets.Put(p)
-	}
 }
 
 // tooMany is the header of the refusal of a full inbox.
@@ -83,26 +58,36 @@ type port struct {
 	sh   *Shard
 	st   *Stream
 	c    *Consumer
+	feed uint64 // itemFeed: of the engine that follows the origin
 	kind itemKind
 }
 
 // Deliver implements Inbox. Steps: copy once, count the bytes, push. Busy pauses the publisher: too much waits here or, because the
-// disk is slow, in the journal. A full inbox refuses requests with 10167 and drops the rest, which is counted.
+// disk is slow, in the journal. A full inbox refuses publishes with 10167 and drops the rest, which is counted.
 func (p *port) Deliver(m *Msg) Verdict {
-	pk := newPacket(m)
-	n := pk.size()
-	waiting := p.sh.bytes.Add(n)
-	if waiting <= p.sh.h.o.InboxBytes && p.sh.in.Push(item{kind: p.kind, st: p.st, c: p.c, p: pk}) == queue.Pushed {
-		if waiting > p.sh.h.o.InboxBytes/2 || p.sh.h.journal.Full() {
-			return Busy
+	sh := p.sh
+	o := &sh.h.o
+	f := sh.in.push(item{port: p, kind: p.kind}, m, o.InboxSize, o.InboxBytes)
+	if !f.ok {
+		sh.dropped.Add(1)
+		if p.kind == itemPublish && len(m.Reply) > 0 {
+			sh.h.publish(m.Account, m.Reply, tooMany, jsapi.AppendPubError(nil, jsapi.StreamTooManyRequests.Err(), p.st.name))
 		}
-		return Taken
+		if p.kind == itemFeed {
+			return Taken
+		}
+		return Busy
 	}
-	p.sh.bytes.Add(-n)
-	p.sh.dropped.Add(1)
-	pk.free()
-	if p.kind == itemPublish && len(m.Reply) > 0 {
-		p.sh.h.publish(m.Account, m.Reply, tooMany, jsapi.AppendPubError(nil, jsapi.StreamTooManyRequests.Err(), p.st.name))
+	switch {
+	case m.Helper == nil || !p.kind.quick() || f.items == helpMost+1:
+		if f.items == 1 || m.Helper != nil {
+			sh.poke()
+		}
+	case f.items == 1:
+		m.Helper.add(sh)
 	}
-	return Busy
+	if p.kind != itemFeed && (f.bytes > o.InboxBytes/2 || sh.h.journal.Full()) {
+		return Busy
+	}
+	return Taken
 }

@@ -46,16 +46,25 @@ func (s *Shard) current(policy store.SyncPolicy) *commit {
 	return s.turn[policy]
 }
 
-// submit asks for one completion for everything that the turn appended with a policy.
-func (s *Shard) submit() {
+// submit asks for one completion for everything that the turn appended with a policy. What only has to be written is written here, if
+// that is little and nobody else writes: then it is decided at once and the result is true.
+func (s *Shard) submit() (decided bool) {
 	for p, c := range s.turn {
 		if c == nil {
 			continue
 		}
 		s.turn[p] = nil
 		s.commits[p] = append(s.commits[p], c)
+		if store.SyncPolicy(p) != store.SyncDurable && len(s.commits[p]) == 1 {
+			if done, err := s.h.journal.TryWrite(); done {
+				s.decided(uint8(p), err)
+				decided = true
+				continue
+			}
+		}
 		s.h.journal.Submit(store.SyncPolicy(p), s.completions[p])
 	}
+	return decided
 }
 
 // decided takes the outcome of the oldest commit of a policy: its commands are applied, or given up.

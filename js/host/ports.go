@@ -16,6 +16,7 @@ type Msg struct {
 	Account                         string
 	Client                          uint64 // connection on this server, 0: none
 	Subject, Reply, Header, Payload []byte
+	Helper                          *Helper // of the loop that delivers; nil: it does not help
 }
 
 // Verdict is what an Inbox says about a message.

@@ -1,12 +1,12 @@
 package host
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"ramjet/js/advisory"
 	"ramjet/proto/base/clock"
-	"ramjet/proto/base/queue"
 	"ramjet/proto/base/rng"
 	"ramjet/proto/base/wheel"
 	"ramjet/store"
@@ -15,13 +15,14 @@ import (
 
 const resolution = 10 * time.Millisecond // of the wheel
 
-// Shard is a worker that owns streams with their consumers. Everything without a note belongs to its goroutine.
+// Shard is a worker that owns streams with their consumers. Everything without a note belongs to who holds owner: its goroutine, or for
+// a short turn a helper.
 type Shard struct {
 	h       *Host
 	id      int
 	bus     Bus
-	in      *queue.MPSC[item] // any goroutine
-	bytes   atomic.Int64      // of waiting messages
+	owner   sync.Mutex // first of all locks; only tried by helpers
+	in      itemQueue  // any goroutine
 	wake    chan struct{}
 	stop    chan struct{}
 	ended   chan struct{}
@@ -50,14 +51,25 @@ type Shard struct {
 func newShard(h *Host, id int) *Shard {
 	s := &Shard{h: h, id: id, bus: h.env.Bus(id), wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 		stores: map[*stream.Store]*Stream{}, rand: h.env.Rand.Fork()}
-	s.in = queue.NewMPSC[item](h.o.InboxSize, s.poke)
 	s.now = h.env.Clock.Now().UnixNano()
 	s.wheel = wheel.New(resolution, s.now)
 	s.advise = advisory.NewBuilder(h.o.Domain, h.env.Rand.Fork())
 	s.env = stream.Env{FS: h.env.FS, Clock: h.env.Clock, Go: h.env.Go, Read: h.env.Go,
-		Wake: func(st *stream.Store) { s.in.Force(item{kind: itemWake, store: st}) }}
+		Wake: func(st *stream.Store) {
+			s.post(func() {
+				if own := s.stores[st]; own != nil {
+					own.woken()
+				}
+			})
+		}}
 	for p := range s.completions {
-		s.completions[p] = func(err error) { s.in.Force(item{kind: itemCommit, policy: uint8(p), err: err}) }
+		s.completions[p] = func(err error) {
+			if err != nil {
+				s.post(func() { s.decided(uint8(p), err) })
+			} else if s.in.force(item{kind: itemCommit, policy: uint8(p)}) {
+				s.poke()
+			}
+		}
 	}
 	return s
 }
@@ -73,36 +85,53 @@ func (s *Shard) poke() {
 func (s *Shard) Run() {
 	defer close(s.ended)
 	for {
-		for s.Step() {
-		}
+		s.work()
 		select {
 		case <-s.wake:
 		case <-s.stop:
-			for s.Step() {
-			}
+			s.work()
 			return
 		}
 	}
 }
 
+// work does turns as long as there is something to do.
+func (s *Shard) work() {
+	s.owner.Lock()
+	defer s.owner.Unlock()
+	for s.step(true) {
+	}
+}
+
 // Step does one turn: everything that waits, one journal append for each stream, one submit. False when there was nothing to do.
 func (s *Shard) Step() bool {
-	s.spent = s.in.Take(s.spent)
+	s.owner.Lock()
+	defer s.owner.Unlock()
+	return s.step(true)
+}
+
+// step does one turn, with timers only if it may take its time.
+func (s *Shard) step(timers bool) bool {
+	s.spent = s.in.take(s.spent)
 	s.now = s.h.env.Clock.Now().UnixNano()
-	fired := s.wheel.Advance(s.now, s.fire)
+	fired := 0
+	if timers {
+		fired = s.wheel.Advance(s.now, s.fire)
+	}
 	if len(s.spent) == 0 && fired == 0 && len(s.dirty) == 0 && len(s.ready) == 0 {
 		s.armTimer()
 		return false
 	}
 	var bytes int64
 	for i := range s.spent {
-		if p := s.spent[i].p; p != nil {
-			bytes += p.size()
+		it := &s.spent[i]
+		if it.port != nil {
+			bytes += int64(len(it.buf)) + packetCost
 		}
-		s.handle(&s.spent[i])
+		s.handle(it)
 	}
 	if bytes > 0 {
-		s.bytes.Add(-bytes)
+		s.in.done(bytes)
 	}
 	s.endTurn()
 	s.armTimer()
@@ -112,31 +141,33 @@ func (s *Shard) Step() bool {
 
 func (s *Shard) handle(it *item) {
 	switch it.kind {
-	case itemPublish:
-		it.st.publish(it.p)
-		it.p.free()
-	case itemNext, itemAck, itemFlow, itemReset:
-		it.c.inbound(it.kind, it.p)
-		it.p.free()
-	case itemFeed:
-		it.st.fed(it.id, it.p)
-		it.p.free()
-	case itemDirect:
-		it.st.direct(it.p)
-		it.p.free()
 	case itemCall:
 		it.fn()
+		return
 	case itemCommit:
-		s.decided(it.policy, it.err)
-	case itemWake:
-		if st := s.stores[it.store]; st != nil {
-			st.woken()
-		}
+		s.decided(it.policy, nil)
+		return
+	}
+	p := it.packet()
+	switch it.kind {
+	case itemPublish:
+		it.port.st.publish(&p)
+	case itemFeed:
+		it.port.st.fed(it.port.feed, &p)
+	case itemDirect:
+		it.port.st.direct(&p)
+	default:
+		it.port.c.inbound(it.kind, &p)
 	}
 }
 
 // endTurn pumps consumers and appends what streams and consumers decided, until nothing is left.
 func (s *Shard) endTurn() {
+	for s.settle(); s.submit(); s.settle() {
+	}
+}
+
+func (s *Shard) settle() {
 	for len(s.ready) > 0 || len(s.dirty) > 0 {
 		for i := 0; i < len(s.ready); i++ {
 			s.ready[i].finish()
@@ -151,7 +182,6 @@ func (s *Shard) endTurn() {
 		clear(s.dirty)
 		s.dirty = s.dirty[:0]
 	}
-	s.submit()
 }
 
 // fire is called by the wheel.
@@ -184,14 +214,16 @@ func (s *Shard) armTimer() {
 }
 
 // post runs fn on the shard, after what waits already. Any goroutine.
-func (s *Shard) post(fn func()) bool { return s.in.Force(item{kind: itemCall, fn: fn}) == queue.Pushed }
+func (s *Shard) post(fn func()) {
+	if s.in.force(item{kind: itemCall, fn: fn}) {
+		s.poke()
+	}
+}
 
 // call runs fn on the shard and waits for it; false if the shard has stopped. Any goroutine but the shard's.
 func (s *Shard) call(fn func()) bool {
 	done := make(chan struct{})
-	if !s.post(func() { fn(); close(done) }) {
-		return false
-	}
+	s.post(func() { fn(); close(done) })
 	select {
 	case <-done:
 		return true
@@ -208,9 +240,7 @@ func (s *Shard) call(fn func()) bool {
 // ask runs fn on the shard with a function that ends the wait, which may be called later. False if the shard has stopped.
 func (s *Shard) ask(fn func(done func())) bool {
 	ch := make(chan struct{})
-	if !s.post(func() { fn(func() { close(ch) }) }) {
-		return false
-	}
+	s.post(func() { fn(func() { close(ch) }) })
 	select {
 	case <-ch:
 		return true

@@ -3,7 +3,6 @@ package host
 import (
 	"ramjet/js/source"
 	"ramjet/js/stream"
-	"ramjet/proto/base/queue"
 	"ramjet/proto/jsapi"
 )
 
@@ -15,25 +14,7 @@ type sourcing struct {
 	direct subscriptions // of a mirror that answers direct gets of its origin
 }
 
-// feed is the Inbox of a subscription of a source engine.
-type feed struct {
-	x  *sourcing
-	id uint64
-}
-
-// Deliver implements Inbox. What a full inbox refuses is missing in the sequence, and asked for again.
-func (f *feed) Deliver(m *Msg) Verdict {
-	sh := f.x.s.sh
-	p := newPacket(m)
-	sh.bytes.Add(p.size())
-	if sh.in.Push(item{kind: itemFeed, st: f.x.s, p: p, id: f.id}) != queue.Pushed {
-		sh.bytes.Add(-p.size())
-		sh.dropped.Add(1)
-		p.free()
-	}
-	return Taken
-}
-
+// fed takes a message of an origin. What a full inbox refuses is missing in the sequence, and asked for again.
 func (s *Stream) fed(id uint64, p *packet) {
 	if s.gone || s.src == nil {
 		return
@@ -45,7 +26,7 @@ func (s *Stream) fed(id uint64, p *packet) {
 // Listen implements source.Sink.
 func (x *sourcing) Listen(id uint64, subject string) {
 	s := x.s
-	cancel, err := s.sh.bus.Subscribe(s.acct.name, subject, "", &feed{x, id})
+	cancel, err := s.sh.bus.Subscribe(s.acct.name, subject, "", &port{sh: s.sh, st: s, kind: itemFeed, feed: id})
 	if err != nil {
 		x.Warn("stream '" + s.name + "': " + err.Error())
 		return // silence makes the engine try again

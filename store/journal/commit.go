@@ -46,8 +46,42 @@ func (l *Log) Step() bool {
 	}
 }
 
-// commit commits one batch; false when there was nothing to do. Owner: the committer.
+// inlineMost is what TryWrite writes at most, in bytes.
+const inlineMost = 64 << 10
+
+// TryWrite hands what was appended to the operating system on the goroutine of the caller, if that is little, nobody waits for the disk
+// with it and the committer rests. Then done is true and everything that the caller appended before is written, or could not be because of
+// err. Else nothing was done: Submit. It may block as long as a write to the page cache does. Any goroutine.
+func (l *Log) TryWrite() (done bool, err error) {
+	if !l.turn.TryLock() {
+		return false, nil
+	}
+	defer l.turn.Unlock()
+	if !l.light() {
+		return false, nil
+	}
+	l.commitTurn()
+	return true, l.failed()
+}
+
+// light reports that the open batch can be written at once.
+func (l *Log) light() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.mu.cur
+	return !l.mu.closed && l.mu.err == nil && !l.syncDue.Load() && b.bytes <= inlineMost && l.unsyncedN+b.bytes < maxUnsynced-inlineMost &&
+		(len(b.extents) == 0 || len(b.extents) == 1 && b.extents[0].file == l.open) && !b.wantsSync()
+}
+
+// commit commits one batch; false when there was nothing to do.
 func (l *Log) commit() bool {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	return l.commitTurn()
+}
+
+// commitTurn is commit. Requires: turn.
+func (l *Log) commitTurn() bool {
 	due := l.syncDue.Swap(false)
 	b := l.take()
 	if b == nil && !(due && len(l.unsynced) > 0) {
@@ -147,6 +181,8 @@ func (l *Log) reuse() {
 
 // finish makes the last records durable before the files are closed.
 func (l *Log) finish() {
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	if l.timer != nil {
 		l.timer.Stop()
 	}

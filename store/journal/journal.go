@@ -113,7 +113,9 @@ type Log struct {
 	synced   atomic.Uint64
 	stats    struct{ records, bytes, batches, syncs, nanos atomic.Uint64 }
 
-	// Owner: the committer.
+	turn sync.Mutex // before mu; held by who commits: the committer, or TryWrite
+
+	// Owner: who holds turn, and Open.
 	open       *file    // file being written
 	dirty      bool     // it was written to since its last sync
 	wrote      bool     // a batch was written since Open
