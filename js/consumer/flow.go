@@ -46,9 +46,10 @@ func (f *flowControl) idle() bool { return f.on && !f.waiting }
 
 func (f *flowControl) asked() { f.waiting, f.covered = true, f.out }
 
-// stalled returns the subject of the request the delivery waits for, nil if it does not wait.
+// stalled returns the subject of the request without answer, nil if there is none. It may have got lost: heartbeats name it
+// whether or not the delivery waits for it already.
 func (f *flowControl) stalled() []byte {
-	if !f.waiting || !f.closed() {
+	if !f.waiting {
 		return nil
 	}
 	return f.subject

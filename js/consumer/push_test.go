@@ -126,7 +126,7 @@ func TestPush(t *testing.T) {
 			> d 100 FlowControl Request reply
 			ackr 1
 			after 1s
-			> d 100 Idle Heartbeat Nats-Last-Consumer=2 Nats-Last-Stream=2
+			> d 100 Idle Heartbeat Nats-Last-Consumer=2 Nats-Last-Stream=2 Nats-Consumer-Stalled=flow
 			flow Nats-Last-Consumer:1 Nats-Last-Stream:1
 			> release 1-1
 			> d <- a.3 #3 d1 c3 p0

@@ -296,6 +296,11 @@ func runScript(t *testing.T, script string) {
 		}
 		w.do(line)
 		got := w.collect()
+		for j := range got {
+			if flow := string(w.rec.Flow); flow != "" {
+				got[j] = strings.ReplaceAll(got[j], flow, "flow")
+			}
+		}
 		var want []string
 		for i < len(lines) && strings.HasPrefix(strings.TrimSpace(lines[i]), ">") {
 			want = append(want, strings.TrimSpace(strings.TrimSpace(lines[i])[1:]))
