@@ -14,6 +14,9 @@
 // What a consumer decides (deliveries, acknowledgements) is in force at once and journaled at the end of the turn; only what a client
 // asked to have confirmed waits for the sync. Removals by retention are journaled behind the acknowledgements they come from.
 //
+// Who asks for the state of a stream or consumer sees what was published before: the answer waits, for a bounded time, for the entries
+// on the way (settled).
+//
 // Checkpoints put the applied state into the files of the stream and release the journal. Open reads checkpoints and replays
 // what came after them (recover.go).
 //
