@@ -99,8 +99,12 @@ func (c *call) streamRestore() (any, *jsapi.Error) {
 	c.acc.Lock()
 	defer c.acc.Unlock()
 	x, noLimits := c.streamContext(cfg, false)
+	_, levelled := cfg.Metadata[stream.MetaRequiredLevel]
 	if err := stream.Check(cfg, x); err != nil {
 		return nil, err
+	}
+	if !levelled { // a backup from before there were levels stays one
+		stream.DropServerMetadata(cfg)
 	}
 	if noLimits != nil {
 		return nil, noLimits

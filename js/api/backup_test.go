@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -97,5 +98,22 @@ func TestSnapshotFailureIsAdvised(t *testing.T) {
 	all := b.node.take()
 	if last := all[len(all)-1]; !strings.HasSuffix(last.subject, "SNAPSHOT_COMPLETE.S") || !strings.Contains(last.body, `"error":"no flow response"`) {
 		t.Errorf("last: %v", last)
+	}
+}
+
+// TestRestoreMetadata: a stream from before there were API levels has none after its restore, as with nats-server.
+func TestRestoreMetadata(t *testing.T) {
+	for metadata, want := range map[string]string{
+		`{}`: "map[]",
+		`{"k":"v","_nats.ver":"1","_nats.level":"1"}`: "map[k:v]",
+		`{"k":"v","_nats.req.level":"0"}`:             "map[_nats.req.level:0 k:v]",
+	} {
+		b := newBench(t)
+		if p, ok := b.ask("a", "", "STREAM.RESTORE.R", `{"config":{"subjects":["r"],"metadata":`+metadata+`},"state":{}}`); !ok || strings.Contains(p.body, "error") {
+			t.Fatalf("answer: %s", p.body)
+		}
+		if got := fmt.Sprint(b.node.accounts["a"].restoring.Config.Metadata); got != want {
+			t.Errorf("%s: %s, want %s", metadata, got, want)
+		}
 	}
 }

@@ -114,12 +114,13 @@ func (n *fakeNode) Random() (b [8]byte) {
 
 type fakeAccount struct {
 	sync.Mutex
-	node    *fakeNode
-	name    string
-	limits  jsapi.AccountLimits
-	noTier  bool
-	streams map[string]*fakeStream
-	restore func(*Restored)
+	node      *fakeNode
+	name      string
+	limits    jsapi.AccountLimits
+	noTier    bool
+	streams   map[string]*fakeStream
+	restore   func(*Restored)
+	restoring *jsapi.RestoreRequest
 }
 
 func (a *fakeAccount) Name() string { return a.name }
@@ -181,6 +182,7 @@ func (a *fakeAccount) CreateStream(cfg *jsapi.StreamConfig) (Stream, *jsapi.Erro
 }
 
 func (a *fakeAccount) Restore(_ *Request, req *jsapi.RestoreRequest, done func(*Restored)) (string, *jsapi.Error) {
+	a.restoring = req
 	a.restore = done
 	return jsapi.RestorePrefix + req.Config.Name + ".id", nil
 }

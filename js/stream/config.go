@@ -97,7 +97,7 @@ func check(cfg *jsapi.StreamConfig, x *Context) *jsapi.Error {
 	if len(cfg.Description) > maxDescription {
 		return cfgErr("stream description is too long, maximum allowed is %d", maxDescription)
 	}
-	dropServerMetadata(cfg)
+	DropServerMetadata(cfg)
 	n := 0
 	for k, v := range cfg.Metadata {
 		n += len(k) + len(v)

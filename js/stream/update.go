@@ -82,7 +82,7 @@ func SameConfig(a, b *jsapi.StreamConfig) bool { return sameJSON(comparable(a), 
 func comparable(c *jsapi.StreamConfig) *jsapi.StreamConfig {
 	d := *c
 	d.Metadata = maps.Clone(c.Metadata)
-	dropServerMetadata(&d)
+	DropServerMetadata(&d)
 	d.Sources = append([]*jsapi.StreamSource(nil), c.Sources...)
 	sort.Slice(d.Sources, func(i, j int) bool { return sourceKey(d.Sources[i]) < sourceKey(d.Sources[j]) })
 	return &d
@@ -101,7 +101,8 @@ const (
 	MetaServerLevel   = "_nats.level"
 )
 
-func dropServerMetadata(c *jsapi.StreamConfig) {
+// DropServerMetadata removes what servers manage from the metadata of c, which is copied.
+func DropServerMetadata(c *jsapi.StreamConfig) {
 	if len(c.Metadata) == 0 {
 		return
 	}
