@@ -101,6 +101,7 @@ type Options struct {
 	Version       string
 	JournalFile   int64 // bytes of a journal file; 0 the journal's default
 	JournalFiles  int
+	JournalQueued int64         // bytes that wait to be written before publishers pause; 0 the journal's default
 	CheckpointAt  int64         // journal bytes of a stream before it is checkpointed; default 32 MiB
 	CheckpointAge time.Duration // and the longest time; default 30 s
 	SegmentBytes  int           // of streams; 0 the store's default

@@ -196,7 +196,7 @@ func (s *Stream) openConsumer(e *catalog.Entry) error {
 func (h *Host) openJournal() error {
 	unknown := map[journal.GroupID]bool{}
 	o := journal.Options{
-		FileSize: h.sizes.file, FirstSize: h.sizes.first, MaxFiles: h.sizes.files, Interval: h.o.SyncInterval, Clock: h.env.Clock,
+		FileSize: h.sizes.file, FirstSize: h.sizes.first, MaxFiles: h.sizes.files, MaxQueued: h.o.JournalQueued, Interval: h.o.SyncInterval, Clock: h.env.Clock,
 		Salt:      h.salt,
 		OnFailure: h.onVolumeFailed,
 		OnSyncErr: func(err error) {
