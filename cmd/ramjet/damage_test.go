@@ -28,6 +28,8 @@ func damageRig(t *testing.T, store string) (*rig, nats.JetStreamContext) {
 	t.Helper()
 	conf := strings.Replace(rigConfig, "APP {", "APP { jetstream: enabled\n", 1) + "jetstream { store_dir: \"" + store + "\" }\n"
 	r := startRigFile(t, writeFile(t, "rig.conf", conf))
+	r.seen = 0 // it may have been ready before the listeners
+	r.expect(`JetStream is ready: `)
 	nc, err := nats.Connect(r.url)
 	if err != nil {
 		t.Fatal(err)
