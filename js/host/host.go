@@ -241,12 +241,12 @@ func (h *Host) publish(account string, to, hdr, body []byte) {
 
 // tryPublish is publish for an inbox that refuses a message: it gives the answer up when the bus is in use, since the publisher's loop
 // must not wait, and the user of the bus may be this very goroutine.
-func (h *Host) tryPublish(account string, to, body []byte) {
+func (h *Host) tryPublish(account string, to, hdr, body []byte) {
 	if !h.apiMu.TryLock() {
 		return
 	}
 	defer h.apiMu.Unlock()
-	h.apiBus.Publish(account, to, nil, nil, body)
+	h.apiBus.Publish(account, to, nil, hdr, body)
 	h.apiBus.Flush()
 }
 

@@ -71,7 +71,7 @@ func (p *port) Deliver(m *Msg) Verdict {
 	if !f.ok {
 		sh.dropped.Add(1)
 		if p.kind == itemPublish && len(m.Reply) > 0 {
-			sh.h.publish(m.Account, m.Reply, tooMany, jsapi.AppendPubError(nil, jsapi.StreamTooManyRequests.Err(), p.st.name))
+			sh.h.tryPublish(m.Account, m.Reply, tooMany, jsapi.AppendPubError(nil, jsapi.StreamTooManyRequests.Err(), p.st.name))
 		}
 		if p.kind == itemFeed {
 			return Taken
