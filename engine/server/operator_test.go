@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -186,7 +187,15 @@ func TestOperatorReload(t *testing.T) {
 			if got := p.line(); !strings.Contains(got, "EOF") && !strings.Contains(got, "reset") {
 				t.Errorf("%s, want the end", got)
 			}
-			page, err := w.srv.pages.Connz(&sysapi.ConnzOptions{State: sysapi.ConnClosed, Username: true})
+			closed := func() (*sysapi.Connz, error) {
+				return w.srv.pages.Connz(&sysapi.ConnzOptions{State: sysapi.ConnClosed, Username: true})
+			}
+			// The client may see the end before the connection is on the list.
+			page, err := closed()
+			for late := clock.System().Now().Add(10 * time.Second); err == nil && len(page.Conns) == 0 && clock.System().Now().Before(late); {
+				runtime.Gosched()
+				page, err = closed()
+			}
 			if err != nil || len(page.Conns) != 1 {
 				t.Fatal(page, err)
 			}
