@@ -111,7 +111,7 @@ func checkStore(args []string, stdout, stderr io.Writer) int {
 	defer unlock()
 	bar := &progress{w: io.Discard}
 	if !*quiet && !*asJSON && isTerminal(stderr) {
-		bar = &progress{w: stderr, total: sizeOf(disk, dir), start: time.Now()}
+		bar = &progress{w: stderr, total: vfs.SizeBelow(disk, dir), start: time.Now()}
 	}
 	rep, err := verify(disk, dir, keys, bar.add)
 	bar.clear()
@@ -261,25 +261,6 @@ func inBytes(n int64) string {
 		return fmt.Sprintf("%d bytes", n)
 	}
 	return fmt.Sprintf("%.1f %s", v, [...]string{"", "KiB", "MiB", "GiB", "TiB"}[unit])
-}
-
-// sizeOf returns the bytes of all files below dir; what cannot be read counts nothing.
-func sizeOf(disk vfs.FS, dir string) (n int64) {
-	names, err := disk.List(dir)
-	if err != nil {
-		return 0
-	}
-	for _, name := range names {
-		i, err := disk.Stat(dir + "/" + name)
-		switch {
-		case err != nil:
-		case i.IsDir():
-			n += sizeOf(disk, dir+"/"+name)
-		default:
-			n += i.Size()
-		}
-	}
-	return n
 }
 
 // isTerminal reports that w is a terminal.

@@ -90,26 +90,7 @@ func diskLimit(disk vfs.FS, dir string) int64 {
 	if err != nil {
 		return unknownDisk
 	}
-	return (int64(free) + sizeBelow(disk, dir)) / 4 * 3
-}
-
-// sizeBelow returns the bytes of all files below dir; what cannot be read counts nothing.
-func sizeBelow(disk vfs.FS, dir string) (n int64) {
-	names, err := disk.List(dir)
-	if err != nil {
-		return 0
-	}
-	for _, name := range names {
-		i, err := disk.Stat(dir + "/" + name)
-		switch {
-		case err != nil:
-		case i.IsDir():
-			n += sizeBelow(disk, dir+"/"+name)
-		default:
-			n += i.Size()
-		}
-	}
-	return n
+	return (int64(free) + vfs.SizeBelow(disk, dir)) / 4 * 3
 }
 
 // Open batches of the whole server, where the configuration says nothing.

@@ -21,7 +21,7 @@ const (
 	removeStep  = 1000      // messages that a restore removes at a time
 )
 
-// inbound collects what arrives for a transfer, for one goroutine.
+// arrivals collects what arrives for a transfer, for one goroutine.
 type arrivals struct {
 	mu   sync.Mutex // leaf
 	list []func()
@@ -166,12 +166,9 @@ func (s *Stream) send(ses *backup.SnapshotSession, enc *backup.Encoder, q *arriv
 }
 
 // records are copies of records.
-type records struct {
-	list []store.Rec
-	buf  []byte
-}
+type records struct{ list []store.Rec }
 
-func (r *records) reset() { r.list, r.buf = r.list[:0:0], nil }
+func (r *records) reset() { r.list = r.list[:0:0] }
 
 func (r *records) add(x *store.Rec) {
 	cut := func(b []byte) []byte {

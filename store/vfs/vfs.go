@@ -120,3 +120,22 @@ func readFull(f File, p []byte, off int64) (int, error) {
 	}
 	return n, nil
 }
+
+// SizeBelow returns the bytes of all files below dir; what cannot be read counts nothing.
+func SizeBelow(fsys FS, dir string) (n int64) {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return 0
+	}
+	for _, name := range names {
+		i, err := fsys.Stat(dir + "/" + name)
+		switch {
+		case err != nil:
+		case i.IsDir():
+			n += SizeBelow(fsys, dir+"/"+name)
+		default:
+			n += i.Size()
+		}
+	}
+	return n
+}
