@@ -87,13 +87,7 @@ func (c *call) streamRestore() (any, *jsapi.Error) {
 	if cfg.Name == "" {
 		cfg.Name = c.Stream
 	}
-	if cfg.Name != c.Stream {
-		return nil, jsapi.StreamMismatch.Err()
-	}
-	if err := stream.CheckName(cfg.Name); err != nil {
-		return nil, err
-	}
-	if err := checkStreamTimes(cfg); err != nil {
+	if err := c.checkStream(cfg); err != nil {
 		return nil, err
 	}
 	c.acc.Lock()

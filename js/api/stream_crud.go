@@ -53,13 +53,7 @@ func (c *call) streamCreate() (any, *jsapi.Error) {
 		return nil, err
 	}
 	cfg := &req.StreamConfig
-	if cfg.Name != c.Stream {
-		return nil, jsapi.StreamMismatch.Err()
-	}
-	if err := stream.CheckName(cfg.Name); err != nil {
-		return nil, err
-	}
-	if err := checkStreamTimes(cfg); err != nil {
+	if err := c.checkStream(cfg); err != nil {
 		return nil, err
 	}
 	c.acc.Lock()
@@ -243,4 +237,15 @@ func configsOf(s Stream, except string) []*jsapi.ConsumerConfig {
 		}
 	}
 	return configs
+}
+
+// checkStream judges a configuration before anything is known about the account: the name, then times that JSON cannot show.
+func (c *call) checkStream(cfg *jsapi.StreamConfig) *jsapi.Error {
+	if cfg.Name != c.Stream {
+		return jsapi.StreamMismatch.Err()
+	}
+	if err := stream.CheckName(cfg.Name); err != nil {
+		return err
+	}
+	return checkStreamTimes(cfg)
 }
