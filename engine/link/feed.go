@@ -62,6 +62,11 @@ func (c *Conn) feed(data []byte, frame *bufpool.Frame) {
 			break
 		}
 		if err := c.proto.OnOp(op); err != nil {
+			if err == ErrUpgraded {
+				l.Frame = nil
+				c.upgraded(data[n:])
+				return
+			}
 			c.suspend(err, data, n)
 			break
 		}
@@ -131,11 +136,21 @@ func (c *Conn) handleCut(data []byte, n int) (rest []byte, ok bool) {
 		return nil, false
 	case ErrHold:
 		c.suspend(err, data, 0)
+	case ErrUpgraded:
+		// What arrived with the end of a line is cut behind it, so nothing of the new form is in f.
+		c.upgraded(data)
 	default:
 		c.suspend(err, nil, 0)
 	}
 	f.Release()
 	return nil, false
+}
+
+// upgraded passes what followed an operation that pushed a stage through that stage.
+func (c *Conn) upgraded(rest []byte) {
+	if len(rest) > 0 && c.state != closing {
+		c.nc.Reopen(rest)
+	}
 }
 
 // suspend acts on an error of OnOp for the operation of n bytes at the start of data.

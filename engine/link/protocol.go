@@ -17,7 +17,7 @@ type Protocol interface {
 	// OnSecured: the TLS handshake finished.
 	OnSecured()
 	// OnOp handles one operation; op and its slices are borrowed. nil continues; ErrHold and ErrRetry
-	// suspend the feed until Conn.Resume; any other error ends it (the protocol has closed the
+	// suspend the feed until Conn.Resume; ErrUpgraded sends what follows through a new stage; any other error ends it (the protocol has closed the
 	// connection, or the feed does, with reason Protocol Violation).
 	OnOp(op *wire.Op) error
 	// OnTimer: a timer of the protocol fired (link handles TimerPing and TimerStall itself).
@@ -41,6 +41,8 @@ var (
 	ErrHold = errors.New("link: hold after the operation")
 	// ErrRetry: the operation was not handled; it is decoded again after Resume.
 	ErrRetry = errors.New("link: hold before the operation")
+	// ErrUpgraded: a stage was pushed; the bytes after the operation go through it.
+	ErrUpgraded = errors.New("link: the bytes that follow are for a new stage")
 	// ErrClosed: the protocol has closed the connection.
 	ErrClosed = errors.New("link: connection closed by the protocol")
 )

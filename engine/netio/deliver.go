@@ -96,6 +96,15 @@ func (c *Conn) kick() {
 // or when everything was given back without any change, it waits for ResumeRead or for more input.
 func (c *Conn) Unread(tail []byte) { c.unread = tail }
 
+// Reopen passes data, which the handler was given before it pushed a stage, through that stage. The handler's last
+// act with the data it is handling.
+func (c *Conn) Reopen(data []byte) {
+	c.loop.assertOwner()
+	if n := c.depth(); n > 0 {
+		c.settle(c.deliver(n-1, data))
+	}
+}
+
 // feed takes what was read from the socket.
 func (c *Conn) feed(data []byte) {
 	for len(c.intercepts) > 0 {
