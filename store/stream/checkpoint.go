@@ -212,7 +212,9 @@ func (s *Store) saveState(payload []byte) error {
 		return err
 	}
 	if s.dirDirty {
-		if err := s.env.FS.SyncDir(s.dir); err != nil {
+		if err := s.env.FS.SyncDir(s.dir); vfs.NoDescriptor(err) {
+			return err // not tried: the job stays first and is tried again
+		} else if err != nil {
 			return errors.Join(errSync, err)
 		}
 		s.dirDirty = false

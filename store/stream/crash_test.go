@@ -239,6 +239,47 @@ func TestSyncFailure(t *testing.T) {
 	}
 }
 
+// TestNoDescriptor: when no descriptor is free nothing was synced and nothing failed; the checkpoint waits until there is one.
+func TestNoDescriptor(t *testing.T) {
+	for _, op := range []vfs.Op{vfs.OpSyncDir, vfs.OpCreate} {
+		for _, skip := range []int{0, 1, 2} {
+			mem := vfs.NewMem()
+			var fault vfs.Fault
+			o := tiny(inline(vfs.Intercept(mem, fault.Hook), 5))
+			s, _ := mustOpen(t, o)
+			d := &storetest.Driver{R: rng.New(1), S: s, O: &storetest.Oracle{}, Wait: func() { s.Poll() }}
+			fault.Add(vfs.FaultRule{Op: op, Path: "/s", Err: syscall.EMFILE, Skip: skip})
+			for i := range 100 {
+				if err := errors.Join(d.Change(), d.Query()); err != nil {
+					t.Fatalf("%s %d: step %d: %v", op, skip, i, err)
+				}
+			}
+			saved := errors.New("not told")
+			s.Checkpoint(d.Ops, nil, func(err error) { saved = err })
+			s.Poll()
+			if fault.Hits() > 0 && (s.Failed() == nil || saved == nil) {
+				t.Fatalf("%s %d: failed %v, saved %v", op, skip, s.Failed(), saved)
+			}
+			fault.Clear()
+			for range 3 {
+				s.WriteRetry()
+				s.Poll()
+			}
+			if s.Failed() != nil || saved != nil {
+				t.Fatalf("%s %d: not taken up again: %v, %v", op, skip, s.Failed(), saved)
+			}
+			s2, rec, err := Open(tiny(inline(mem, 6)), "/s")
+			if err != nil || rec.Applied != d.Ops {
+				t.Fatalf("%s %d: %+v %v", op, skip, rec, err)
+			}
+			d.Reset(s2)
+			if err := d.CheckState(); err != nil {
+				t.Fatalf("%s %d: reopened: %v", op, skip, err)
+			}
+		}
+	}
+}
+
 // TestUnwrittenBound: with a full disk memory is bounded.
 func TestUnwrittenBound(t *testing.T) {
 	mem := vfs.NewMem()

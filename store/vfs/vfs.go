@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"syscall"
 )
 
 // FS is a file system. Paths use slashes; any goroutine may call. Errors satisfy errors.Is with fs.ErrNotExist,
@@ -21,7 +22,7 @@ type FS interface {
 	List(dir string) ([]string, error)
 	Stat(path string) (fs.FileInfo, error)
 	MkdirAll(path string) error
-	// SyncDir makes the names in dir durable.
+	// SyncDir makes the names in dir durable. It takes a descriptor: see NoDescriptor.
 	SyncDir(dir string) error
 	// Lock takes an exclusive lock between processes on path, creating the file.
 	Lock(path string) (unlock func() error, err error)
@@ -138,4 +139,10 @@ func SizeBelow(fsys FS, dir string) (n int64) {
 		}
 	}
 	return n
+}
+
+// NoDescriptor reports that err is the lack of a free file descriptor: the call did nothing to the file system, so that a sync
+// that ended with it may be asked for again, unlike one that was tried and failed.
+func NoDescriptor(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
