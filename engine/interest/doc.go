@@ -12,6 +12,9 @@
 //
 // Nothing on this path allocates, except building a result that is then cached.
 //
+// A [Ledger] counts the interest of an index by subject, queue group and origin, and tells what begins and
+// ends to those who announce it to other servers.
+//
 // Threading: Index and Sub are for any goroutine; readers of literals and trailing wildcards take no
 // lock, writers take the leaf lock of one of 64 table shards. A Cache and a SidTable belong to one
 // loop. Results are immutable.

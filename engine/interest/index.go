@@ -28,7 +28,8 @@ type Index struct {
 	count, wild       atomic.Int64
 	inserted, removed atomic.Uint64
 	watchers          atomic.Pointer[[]*watcher]
-	watchMu           sync.Mutex // writers of watchers
+	ledgers           atomic.Pointer[ledgerSet]
+	watchMu           sync.Mutex // writers of watchers and ledgers
 }
 
 // shard is a part of the literals and trailing wildcards, chosen by hash. Readers load the table;
@@ -70,6 +71,15 @@ func NewIndex() *Index { return &Index{id: lastIndexID.Add(1)} }
 // Insert adds s; it is found by every match that starts after Insert returned. The error is
 // subject.ErrInvalid for a malformed subject and ErrInserted.
 func (x *Index) Insert(s *Sub) error {
+	if err := x.insert(s); err != nil {
+		return err
+	}
+	x.notify(s, true)
+	return nil
+}
+
+// insert is Insert without telling anybody.
+func (x *Index) insert(s *Sub) error {
 	if !subject.Valid(s.Subject()) {
 		return subject.ErrInvalid
 	}
@@ -95,13 +105,38 @@ func (x *Index) Insert(s *Sub) error {
 	x.count.Add(1)
 	x.inserted.Add(1)
 	t.gen.Add(1) // last: who has seen the new generation sees the subscription
-	x.notify(s, true)
+	return nil
+}
+
+// Replace is Insert of s followed by Remove of old, of the same link, subject and queue group: the link has
+// another number of members there now. No match in between misses both, and a ledger tells one change.
+func (x *Index) Replace(old, s *Sub) error {
+	if err := x.insert(s); err != nil {
+		return err
+	}
+	if !x.remove(old) {
+		old = nil
+	}
+	x.notifyWatchers(s, true)
+	if old != nil {
+		x.notifyWatchers(old, false)
+	}
+	x.settle(s, old)
 	return nil
 }
 
 // Remove takes s out and closes it; false if it was not there. Results that were handed out before
 // may still contain it: its Take fails.
 func (x *Index) Remove(s *Sub) bool {
+	if !x.remove(s) {
+		return false
+	}
+	x.notify(s, false)
+	return true
+}
+
+// remove is Remove without telling anybody.
+func (x *Index) remove(s *Sub) bool {
 	if !s.inserted() {
 		return false
 	}
@@ -120,7 +155,6 @@ func (x *Index) Remove(s *Sub) bool {
 	x.count.Add(-1)
 	x.removed.Add(1)
 	t.gen.Add(1)
-	x.notify(s, false)
 	return true
 }
 

@@ -1,7 +1,6 @@
 package interest
 
 import (
-	"math"
 	"sync/atomic"
 	"unsafe"
 
@@ -25,7 +24,7 @@ type Sink interface {
 type Sub struct {
 	sink  Sink
 	ext   atomic.Pointer[subExt]
-	state atomic.Uint64 // closedBit, insertedBit, and the delivered count
+	state atomic.Uint64 // closedBit, insertedBit, ledger bits, and the delivered count
 	head  uint64        // lengths and flags, see the shifts below
 }
 
@@ -53,10 +52,13 @@ const (
 	kindShift  = formShift + 2      // 3 bits
 )
 
+// Layout of state, from bit 0: deliveries, one bit for each ledger that counts the subscription, whether
+// an index holds it, whether it is closed.
 const (
-	closedBit   = uint64(1) << 63
-	insertedBit = uint64(1) << 62
-	countMask   = insertedBit - 1
+	closedBit      = uint64(1) << 63
+	insertedBit    = uint64(1) << 62
+	firstLedgerBit = insertedBit >> maxLedgers
+	countMask      = firstLedgerBit - 1
 )
 
 // form says how a subscription is indexed: by its whole subject, by what precedes a trailing
@@ -284,7 +286,7 @@ func (s *Sub) SetMax(n int64) {
 			x = s.ext.Load()
 		}
 	}
-	x.max.Store(min(max(n, 0), math.MaxInt64>>2))
+	x.max.Store(min(max(n, 0), int64(countMask)))
 }
 
 // Close marks the subscription removed: later Takes fail. Index.Remove does it too.

@@ -83,6 +83,7 @@ const (
 	flagAppender                      // app is set
 	flagRegistered                    // in the registry
 	flagAttached                      // counted in its account
+	flagAnnounced                     // a task that writes what Announce queued is posted
 )
 
 // deliverSlow are the flags that take a delivery off the shortest path.
