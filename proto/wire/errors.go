@@ -90,4 +90,10 @@ var (
 	errHpubSize  = &Error{"", ErrParse, "bad total size for HPUB"}
 	errSubArgs   = &Error{"", ErrParse, "wrong number of arguments for SUB"}
 	errUnsubArgs = &Error{"", ErrParse, "wrong number of arguments for UNSUB"}
+
+	errRemoteArgs  = &Error{"", ErrParse, "wrong arguments for a message between servers"}
+	errRemoteSize  = &Error{"", ErrParse, "bad size of a message between servers"}
+	errRemoteSub   = &Error{"", ErrParse, "wrong number of arguments for RS+"}
+	errRemoteUnsub = &Error{"", ErrParse, "wrong number of arguments for RS-"}
+	errAccountArgs = &Error{"", ErrParse, "wrong number of arguments for A+ or A-"}
 )

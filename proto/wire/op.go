@@ -3,7 +3,7 @@ package wire
 // OpKind is a protocol operation.
 type OpKind uint8
 
-// Operations of the client protocol (others follow for routes, gateways and leafnodes).
+// Operations of the protocols.
 const (
 	OpNone OpKind = iota
 	OpConnect
@@ -15,21 +15,32 @@ const (
 	OpPong
 	OpOK
 	OpErr
+
+	// From here on: between servers.
+	OpRSub   // RS+
+	OpRUnsub // RS-
+	OpASub   // A+
+	OpAUnsub // A-
+	OpRMsg   // RMSG and HMSG
 )
 
 // Op is one decoded operation; slices are borrowed from the buffer given to Next. Next sets Kind, Line
 // and the fields named for the kind; the others keep what an earlier operation left.
 type Op struct {
 	Kind    OpKind
-	Subject []byte // OpPub, OpSub
-	Reply   []byte // OpPub; nil if none
-	Queue   []byte // OpSub; nil if none
+	Subject []byte // OpPub, OpSub, OpRSub, OpRUnsub, OpRMsg
+	Reply   []byte // OpPub, OpRMsg; nil if none
+	Queue   []byte // OpSub, OpRSub, OpRUnsub; nil if none
 	SID     []byte // OpSub, OpUnsub
 	Max     int64  // OpUnsub: messages since SUB; 0 = remove now
-	Header  []byte // OpPub: not nil for HPUB (may be empty); nil for PUB
-	Payload []byte // OpPub: without the trailing CRLF
+	Header  []byte // OpPub, OpRMsg: not nil for HPUB and HMSG (may be empty); else nil
+	Payload []byte // OpPub, OpRMsg: without the trailing CRLF
 	Arg     []byte // OpConnect and OpInfo: JSON; OpErr: text as sent, quotes included
 	Line    []byte // the whole control line without CRLF, for tracing; also set with most errors
+
+	Account []byte   // OpRSub, OpRUnsub, OpASub, OpAUnsub, OpRMsg
+	Weight  int32    // OpRSub: members of the queue group, 1 without one
+	Queues  [][]byte // OpRMsg: the groups of which one member each gets the message; empty if none
 }
 
 // Dialect selects the verbs that a kind of connection may send.
@@ -38,6 +49,7 @@ type Dialect uint8
 // The dialects.
 const (
 	DialectClient Dialect = iota
+	DialectGateway
 	numDialects
 )
 
@@ -63,6 +75,12 @@ const (
 	verbPong
 	verbOK
 	verbErr
+	verbGatewayMsg
+	verbGatewayHMsg
+	verbGatewaySub
+	verbGatewayUnsub
+	verbAccountSub
+	verbAccountUnsub
 )
 
 var clientVerbs = []verb{
@@ -82,7 +100,8 @@ var clientVerbs = []verb{
 type verbTable [256][]verb
 
 var dialects = [numDialects]*verbTable{
-	DialectClient: tableOf(clientVerbs),
+	DialectClient:  tableOf(clientVerbs),
+	DialectGateway: tableOf(gatewayVerbs),
 }
 
 func tableOf(verbs []verb) *verbTable {

@@ -19,6 +19,16 @@ func opEvent(op *Op) event {
 		s += fmt.Sprintf(" subject=%q queue=%q/%v sid=%q", op.Subject, op.Queue, op.Queue != nil, op.SID)
 	case OpUnsub:
 		s += fmt.Sprintf(" sid=%q max=%d", op.SID, op.Max)
+	case OpRSub, OpRUnsub:
+		s += fmt.Sprintf(" account=%q subject=%q queue=%q/%v", op.Account, op.Subject, op.Queue, op.Queue != nil)
+		if op.Kind == OpRSub {
+			s += fmt.Sprintf(" weight=%d", op.Weight)
+		}
+	case OpASub, OpAUnsub:
+		s += fmt.Sprintf(" account=%q", op.Account)
+	case OpRMsg:
+		s += fmt.Sprintf(" account=%q subject=%q reply=%q/%v queues=%q header=%q/%v payload=%q",
+			op.Account, op.Subject, op.Reply, op.Reply != nil, op.Queues, op.Header, op.Header != nil, op.Payload)
 	case OpConnect, OpInfo, OpErr:
 		s += fmt.Sprintf(" arg=%q", op.Arg)
 	}

@@ -82,6 +82,16 @@ func (v *verb) decode(buf, arg []byte, next int, lim *Limits, op *Op) (n, need i
 		op.Kind, op.Arg = OpInfo, arg
 	case verbErr:
 		op.Kind, op.Arg = OpErr, arg
+	case verbGatewayMsg, verbGatewayHMsg:
+		return parseGatewayMsg(buf, arg, next, v.code == verbGatewayHMsg, lim, op)
+	case verbGatewaySub:
+		err = parseGatewaySub(arg, op)
+	case verbGatewayUnsub:
+		err = parseGatewayUnsub(arg, op)
+	case verbAccountSub:
+		err = parseAccount(arg, OpASub, op)
+	case verbAccountUnsub:
+		err = parseAccount(arg, OpAUnsub, op)
 	}
 	if err != nil {
 		return 0, 0, err
