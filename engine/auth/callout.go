@@ -265,8 +265,8 @@ func (q *question) client() jwt.ClientInformation {
 	}
 	if p := q.at.proven; p != nil {
 		info.User, info.NameTag, info.Tags = p.token.user.Subject, p.token.user.Name, p.token.user.Tags
-	} else if name, _ := claimed(q.at); name != redacted {
-		info.User = name
+	} else {
+		info.User, _ = claimed(q.at) // a token is shown as redacted
 	}
 	return info
 }
