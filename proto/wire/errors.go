@@ -95,5 +95,7 @@ var (
 	errRemoteSize  = &Error{"", ErrParse, "bad size of a message between servers"}
 	errRemoteSub   = &Error{"", ErrParse, "wrong number of arguments for RS+"}
 	errRemoteUnsub = &Error{"", ErrParse, "wrong number of arguments for RS-"}
+	errLeafSub     = &Error{"", ErrParse, "wrong number of arguments for LS+"}
+	errLeafUnsub   = &Error{"", ErrParse, "wrong number of arguments for LS-"}
 	errAccountArgs = &Error{"", ErrParse, "wrong number of arguments for A+ or A-"}
 )

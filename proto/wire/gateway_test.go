@@ -67,10 +67,12 @@ func TestVerbsByDialect(t *testing.T) {
 		"PUB": "PUB a 0\r\n\r\n", "HPUB": "HPUB a 0 0\r\n\r\n", "SUB": "SUB a 1\r\n", "UNSUB": "UNSUB 1\r\n",
 		"PING": "PING\r\n", "PONG": "PONG\r\n", "CONNECT": "CONNECT {}\r\n", "INFO": "INFO {}\r\n", "+OK": "+OK\r\n", "-ERR": "-ERR 'x'\r\n",
 		"RMSG": "RMSG A a 0\r\n\r\n", "HMSG": "HMSG A a 0 0\r\n\r\n", "RS+": "RS+ A a\r\n", "RS-": "RS- A a\r\n", "A+": "A+ A\r\n", "A-": "A- A\r\n",
+		"LMSG": "LMSG a 0\r\n\r\n", "LS+": "LS+ a\r\n", "LS-": "LS- a\r\n",
 	}
 	may := map[Dialect][]string{
 		DialectClient:  {"PUB", "HPUB", "SUB", "UNSUB", "PING", "PONG", "CONNECT", "INFO", "+OK", "-ERR"},
 		DialectGateway: {"RMSG", "HMSG", "RS+", "RS-", "A+", "A-", "PING", "PONG", "CONNECT", "INFO", "+OK", "-ERR"},
+		DialectLeaf:    {"LMSG", "HMSG", "LS+", "LS-", "PING", "PONG", "CONNECT", "INFO", "+OK", "-ERR"},
 	}
 	for d, verbs := range may {
 		for verb, in := range examples {

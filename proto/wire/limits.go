@@ -19,6 +19,8 @@ type Limits struct {
 	// MustConnect: authentication is required and has not happened; any operation that does not start
 	// with C is an authorization violation, a PING too.
 	MustConnect bool
+	// InfoFirst: INFO may come before CONNECT all the same (leafnodes that agree on compression).
+	InfoFirst bool
 	// Dialect is the table of verbs.
 	Dialect Dialect
 }

@@ -17,11 +17,11 @@ const (
 	OpErr
 
 	// From here on: between servers.
-	OpRSub   // RS+
-	OpRUnsub // RS-
+	OpRSub   // RS+, LS+
+	OpRUnsub // RS-, LS-
 	OpASub   // A+
 	OpAUnsub // A-
-	OpRMsg   // RMSG and HMSG
+	OpRMsg   // RMSG, LMSG and HMSG
 )
 
 // Op is one decoded operation; slices are borrowed from the buffer given to Next. Next sets Kind, Line
@@ -50,6 +50,7 @@ type Dialect uint8
 const (
 	DialectClient Dialect = iota
 	DialectGateway
+	DialectLeaf
 	numDialects
 )
 
@@ -81,6 +82,10 @@ const (
 	verbGatewayUnsub
 	verbAccountSub
 	verbAccountUnsub
+	verbLeafMsg
+	verbLeafHMsg
+	verbLeafSub
+	verbLeafUnsub
 )
 
 var clientVerbs = []verb{
@@ -102,6 +107,7 @@ type verbTable [256][]verb
 var dialects = [numDialects]*verbTable{
 	DialectClient:  tableOf(clientVerbs),
 	DialectGateway: tableOf(gatewayVerbs),
+	DialectLeaf:    tableOf(leafVerbs),
 }
 
 func tableOf(verbs []verb) *verbTable {

@@ -27,7 +27,7 @@ func next(buf []byte, lim *Limits, op *Op) (n, need int, err *Error) {
 	if len(buf) == 0 {
 		return 0, 0, nil
 	}
-	if lim.MustConnect && buf[0] != 'C' && buf[0] != 'c' {
+	if lim.MustConnect && lower(buf[0]) != 'c' && (!lim.InfoFirst || lower(buf[0]) != 'i') {
 		return 0, 0, errAuth
 	}
 	v, known := dialects[lim.Dialect].lookup(buf)
@@ -92,6 +92,12 @@ func (v *verb) decode(buf, arg []byte, next int, lim *Limits, op *Op) (n, need i
 		err = parseAccount(arg, OpASub, op)
 	case verbAccountUnsub:
 		err = parseAccount(arg, OpAUnsub, op)
+	case verbLeafMsg, verbLeafHMsg:
+		return parseLeafMsg(buf, arg, next, v.code == verbLeafHMsg, lim, op)
+	case verbLeafSub:
+		err = parseLeafSub(arg, op)
+	case verbLeafUnsub:
+		err = parseLeafUnsub(arg, op)
 	}
 	if err != nil {
 		return 0, 0, err
