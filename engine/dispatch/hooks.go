@@ -31,6 +31,18 @@ type Hooks struct {
 	Measured func(a *account.Account, subject string, v *sysapi.ServiceLatency)
 	// ReplySuffix is appended to reply subjects of measured requests.
 	ReplySuffix string
+	// Routed takes over a message to a subject with the prefix of gateway replies (IsRouted); ok is false when it is to be
+	// routed as any other. nil: there are no gateways.
+	Routed func(ctx *Ctx, a *account.Account, m *engine.Msg) (out Outcome, ok bool)
+}
+
+// routedPrefix begins the subjects of answers that find their way through gateways by themselves
+// (reference/interserver.md, section 2.4).
+const routedPrefix = "_GR_."
+
+// IsRouted reports that subject begins as answers do that cross gateways.
+func IsRouted(subject []byte) bool {
+	return len(subject) > len(routedPrefix) && subject[1] == 'G' && string(subject[:len(routedPrefix)]) == routedPrefix
 }
 
 // UseHooks sets the hooks; before the first Publish.

@@ -20,6 +20,9 @@ type LinkSink interface {
 	DeliverLink(from engine.LoopID, m *engine.Msg, plain *interest.Sub, queues []*interest.Sub) engine.Verdict
 }
 
+// Ranked is a link to another cluster: of several with members of a queue group the lowest rank gets the message.
+type Ranked interface{ Rank() int64 }
+
 // link is a remote sink chosen for the message being published.
 type link struct {
 	sink  interest.Sink

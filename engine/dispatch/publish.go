@@ -68,6 +68,11 @@ func (r *Router) route(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]by
 	if ctx.depth >= maxDepth {
 		return Outcome{Dropped: true}
 	}
+	if IsRouted(m.Route()) && r.hooks.Routed != nil {
+		if out, ok := r.hooks.Routed(ctx, r.reg.ByID(m.Account.ID), m); ok {
+			return out
+		}
+	}
 	res := ctx.Cache.Lookup(x, m.Route())
 	if res.Empty() {
 		return out

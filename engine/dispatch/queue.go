@@ -26,12 +26,12 @@ func named(group string, only [][]byte) bool {
 
 // pick finds a member of g for the message: from a random start, chosen by weight, once around. A
 // local member that refuses is passed over; a link is taken without asking its far end; leafnodes,
-// and routes that speak for leafnodes, are taken if nobody else did.
+// and routes that speak for leafnodes, are taken if nobody else did; then the nearest other cluster.
 func (p *pass) pick(g *interest.Group) {
 	m, subs := p.m, g.Subs
 	rules := &queueRules[m.Origin]
 	echoOff := m.NoEcho && m.OriginID != 0
-	var last *interest.Sub
+	var last, far *interest.Sub
 	at := p.ctx.start(g)
 	for range subs {
 		s := subs[at]
@@ -58,15 +58,30 @@ func (p *pass) pick(g *interest.Group) {
 			}
 			p.choose(s)
 			return
+		case elsewhere:
+			if accepts(m, s) && (far == nil || rank(s) < rank(far)) {
+				far = s
+			}
 		case across:
 			if p.cross(s) {
 				return
 			}
 		}
 	}
+	if last == nil {
+		last = far
+	}
 	if last != nil {
 		p.choose(last)
 	}
+}
+
+// rank is how far away the other cluster is that s's link leads to.
+func rank(s *interest.Sub) int64 {
+	if r, ok := s.Sink().(Ranked); ok {
+		return r.Rank()
+	}
+	return 0
 }
 
 // choose notes that s's link gets the message for the group of s.

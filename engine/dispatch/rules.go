@@ -6,11 +6,12 @@ import "ramjet/engine"
 type role uint8
 
 const (
-	never    role = iota // gets nothing
-	local                // delivered to at once; may refuse
-	remote               // a link: chosen, then sent to once in stage 5
-	fallback             // for queues: a link taken only if nobody else takes the message
-	across               // to another account (imports.go)
+	never     role = iota // gets nothing
+	local                 // delivered to at once; may refuse
+	remote                // a link: chosen, then sent to once in stage 5
+	fallback              // for queues: a link taken only if nobody else takes the message
+	elsewhere             // for queues: a link to another cluster, taken if nobody in this one takes the message
+	across                // to another account (imports.go)
 )
 
 // row is a line of the tables: the role by the kind of the subscription's connection.
@@ -38,14 +39,13 @@ var plainRules = [engine.NumKinds]row{
 }
 
 // queueRules: the same for members of queue groups (reference/protocol.md, section 9). Routes compete
-// with local members by weight, leafnodes come last. Gateways pick for themselves which groups the
-// own cluster left without a member, so they are no members.
+// with local members by weight, then come leafnodes, and other clusters last.
 var queueRules = [engine.NumKinds]row{
-	engine.Client:    inside(remote, never, fallback),
-	engine.System:    inside(remote, never, fallback),
-	engine.JetStream: inside(remote, never, fallback),
-	engine.Account:   inside(remote, never, fallback),
-	engine.Leaf:      inside(remote, never, fallback),
+	engine.Client:    inside(remote, elsewhere, fallback),
+	engine.System:    inside(remote, elsewhere, fallback),
+	engine.JetStream: inside(remote, elsewhere, fallback),
+	engine.Account:   inside(remote, elsewhere, fallback),
+	engine.Leaf:      inside(remote, elsewhere, fallback),
 	engine.Router:    inside(never, never, fallback),
 	engine.Gateway:   inside(remote, never, fallback),
 }
