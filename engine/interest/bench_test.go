@@ -110,3 +110,31 @@ func BenchmarkBytes(b *testing.B) {
 		runtime.KeepAlive(&sids)
 	}
 }
+
+// BenchmarkInsertMany is a connection that subscribes to 20,000 subjects and goes away: ns and bytes for each subscription.
+func BenchmarkInsertMany(b *testing.B) {
+	const n = 20_000
+	for _, form := range []string{"x.%d.y", "x.%d.*", "x.%d.y.>", "x.%d.*.%d.>"} {
+		b.Run(form, func(b *testing.B) {
+			r := rand.New(rand.NewPCG(1, 2))
+			text := make([][]byte, n)
+			for i := range text {
+				text[i] = fmt.Appendf(nil, form, r.Int64(), r.Int64())
+			}
+			sink := &fakeSink{}
+			subs := make([]*Sub, n)
+			b.ReportAllocs()
+			for range b.N {
+				x := NewIndex()
+				for i := range subs {
+					subs[i] = NewSub(text[i], nil, []byte("12345"), 1, sink)
+					_ = x.Insert(subs[i])
+				}
+				for _, s := range subs {
+					x.Remove(s)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/sub")
+		})
+	}
+}

@@ -6,7 +6,8 @@
 //     the loop's result cache;
 //  3. else asks the [Index]: one probe of a lock-free hash table for the literal subject, and only
 //     if the account has wildcards that could match (a bit mask per first token says so) one probe
-//     per `prefix.*` and `prefix.>` form and a token trie for wildcards in the middle;
+//     per `prefix.*` and `prefix.>` form, one per shape of patterns with wildcards in the middle (wild.go),
+//     and a token trie for what has more shapes than that;
 //  4. a result that one probe answers is not cached, as the cache could not be faster; others are
 //     cached the second time they are asked for, so that a scan over many subjects evicts nothing.
 //
@@ -15,7 +16,7 @@
 // A [Ledger] counts the interest of an index by subject, queue group and origin, and tells what begins and
 // ends to those who announce it to other servers.
 //
-// Threading: Index and Sub are for any goroutine; readers of literals and trailing wildcards take no
-// lock, writers take the leaf lock of one of 64 table shards. A Cache and a SidTable belong to one
-// loop. Results are immutable.
+// Threading: Index and Sub are for any goroutine; readers take no lock
+// (but for patterns in a trie), writers take the leaf lock of one of 64 table shards and, for wildcards, that of
+// the first token. A Cache and a SidTable belong to one loop. Results are immutable.
 package interest

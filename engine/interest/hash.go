@@ -17,7 +17,7 @@ var seed = maphash.MakeSeed()
 
 // formSalt separates the hashes of `a.b`, `a.b.*` and `a.b.>`, whose keys have the same text or
 // nearly so.
-var formSalt = [...]uint64{formLiteral: 0, formStar: 0x9e3779b97f4a7c15, formFull: 0xc2b2ae3d27d4eb4f, formTrie: 0, formSID: 0}
+var formSalt = [...]uint64{formLiteral: 0, formStar: 0x9e3779b97f4a7c15, formFull: 0xc2b2ae3d27d4eb4f, formInner: 0, formSID: 0}
 
 func hashOf(f form, key string) uint64 { return maphash.String(seed, key) ^ formSalt[f] }
 
@@ -29,7 +29,7 @@ func formOf(subj []byte) form {
 	}
 	last := len(s) - 1
 	if last > 0 && (s[last-1] != subject.Sep || subject.HasWildcard(s[:last-1])) {
-		return formTrie
+		return formInner
 	}
 	if s[last] == subject.Full {
 		return formFull

@@ -2,12 +2,10 @@ package interest
 
 import (
 	"errors"
-	"math/bits"
 	"sync"
 	"sync/atomic"
 
 	"ramjet/proto/subject"
-	"ramjet/proto/subject/trie"
 )
 
 const numShards = 64
@@ -21,11 +19,8 @@ type Index struct {
 	shards [numShards]shard
 	topics [numShards + 1]topic // by first token, the last for patterns that begin with a wildcard
 
-	wildMu sync.Mutex // guards shapes: what the bits of topic.shape count
-	shapes [numShards + 1]*[shapeBits]int32
-
 	id                uint32
-	count, wild       atomic.Int64
+	count             atomic.Int64
 	inserted, removed atomic.Uint64
 	watchers          atomic.Pointer[[]*watcher]
 	ledgers           atomic.Pointer[ledgerSet]
@@ -44,23 +39,20 @@ type topic struct {
 	// gen grows with every change. Who caches a result reads it before the match.
 	gen atomic.Uint64
 	// shape says which patterns exist: bit d (0-15) a trailing `*` after d tokens, bit 16+d a trailing
-	// `>` after d tokens (15: or more), bit 32 one for the trie.
+	// `>` after d tokens (15: or more), bit 32 one in the trie, bit 33+i one of the inner shape of slot i.
 	shape atomic.Uint64
-	trie  atomic.Pointer[wildTrie]
+	wild  atomic.Pointer[wildcards] // nil until there is a wildcard
 }
 
 const (
-	deepest   = 15
-	fullShape = 16
-	trieShape = 32
-	shapeBits = 33
-)
+	deepest    = 15
+	fullShape  = 16
+	trieShape  = 32
+	innerShape = 33
+	shapeBits  = innerShape + maxInner
 
-// wildTrie holds the patterns with a `*` before the last token. mu is a leaf lock.
-type wildTrie struct {
-	mu sync.RWMutex
-	t  trie.Trie[*Sub]
-}
+	trailing = 1<<trieShape - 1 // the bits of trailing wildcards
+)
 
 // lastIndexID numbers the indexes of the process, for cache keys.
 var lastIndexID atomic.Uint32
@@ -93,14 +85,10 @@ func (x *Index) insert(s *Sub) error {
 		}
 	}
 	t := &x.topics[s.topic()]
-	if s.form() == formTrie {
-		x.insertTrie(t, s)
-	} else {
+	if s.form() == formLiteral {
 		x.insertTable(s)
-	}
-	if s.form() != formLiteral {
-		x.wild.Add(1)
-		x.reshape(s, 1)
+	} else {
+		x.insertWild(t, s)
 	}
 	x.count.Add(1)
 	x.inserted.Add(1)
@@ -141,16 +129,12 @@ func (x *Index) remove(s *Sub) bool {
 		return false
 	}
 	t := &x.topics[s.topic()]
-	if s.form() == formTrie {
-		if !x.removeTrie(t, s) {
+	if s.form() == formLiteral {
+		if !x.removeTable(s) {
 			return false
 		}
-	} else if !x.removeTable(s) {
+	} else if !x.removeWild(t, s) {
 		return false
-	}
-	if s.form() != formLiteral {
-		x.wild.Add(-1)
-		x.reshape(s, -1)
 	}
 	x.count.Add(-1)
 	x.removed.Add(1)
@@ -232,51 +216,6 @@ func (s *Sub) leave() bool {
 	}
 }
 
-func (x *Index) insertTrie(t *topic, s *Sub) {
-	w := t.trie.Load()
-	if w == nil {
-		t.trie.CompareAndSwap(nil, &wildTrie{})
-		w = t.trie.Load()
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_ = w.t.Insert(s.Subject(), s) // Insert has checked the subject
-}
-
-func (x *Index) removeTrie(t *topic, s *Sub) bool {
-	w := t.trie.Load()
-	if w == nil {
-		return false
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.t.Remove(s.Subject(), s) && s.leave()
-}
-
-// reshape counts a wildcard subscription in or out of the shapes of its topic.
-func (x *Index) reshape(s *Sub, by int32) {
-	bit := trieShape
-	if f := s.form(); f != formTrie {
-		bit = min(subject.Count(s.Subject())-1, deepest)
-		if f == formFull {
-			bit += fullShape
-		}
-	}
-	x.wildMu.Lock()
-	defer x.wildMu.Unlock()
-	i := s.topic()
-	if x.shapes[i] == nil {
-		x.shapes[i] = new([shapeBits]int32)
-	}
-	n := &x.shapes[i][bit]
-	*n += by
-	if mask := uint64(1) << bit; *n > 0 {
-		x.topics[i].shape.Or(mask)
-	} else {
-		x.topics[i].shape.And(^mask)
-	}
-}
-
 // find returns the table entry of key.
 func (x *Index) find(f form, key string) *Sub {
 	return x.findHashed(hashOf(f, key), f, key)
@@ -317,21 +256,6 @@ func (x *Index) wildEntries(dst []*Sub, subj string, shape uint64) []*Sub {
 	return dst
 }
 
-// trieMatches appends the subscriptions of the tries that match subj to dst.
-func (x *Index) trieMatches(dst []*Sub, subj string, tp uint8) []*Sub {
-	for _, i := range [2]uint8{tp, lead} {
-		t := &x.topics[i]
-		if t.shape.Load()>>trieShape == 0 {
-			continue
-		}
-		w := t.trie.Load()
-		w.mu.RLock()
-		dst = w.t.Append(dst, subj)
-		w.mu.RUnlock()
-	}
-	return dst
-}
-
 // shapeOf returns which wildcard patterns can match a subject of topic tp, 0 = none.
 func (x *Index) shapeOf(tp uint8) uint64 {
 	return x.topics[tp].shape.Load() | x.topics[lead].shape.Load()
@@ -350,10 +274,10 @@ func (x *Index) HasInterest(literal []byte) bool {
 		return false
 	}
 	var buf [8]*Sub
-	if bits.Len64(shape&(1<<trieShape-1)) > 0 && len(x.wildEntries(buf[:0], subj, shape)) > 0 {
+	if shape&trailing != 0 && len(x.wildEntries(buf[:0], subj, shape)) > 0 {
 		return true
 	}
-	return shape>>trieShape != 0 && len(x.trieMatches(buf[:0], subj, tp)) > 0
+	return shape>>trieShape != 0 && len(x.innerMatches(buf[:0], subj, tp)) > 0
 }
 
 // Count returns the number of subscriptions.
@@ -378,14 +302,14 @@ func (x *Index) Range(fn func(*Sub) bool) {
 		}
 	}
 	for i := range x.topics {
-		w := x.topics[i].trie.Load()
+		w := x.topics[i].wild.Load()
 		if w == nil {
 			continue
 		}
 		var all []*Sub
-		w.mu.RLock()
-		w.t.Range(func(_ string, s *Sub) bool { all = append(all, s); return true })
-		w.mu.RUnlock()
+		w.trieMu.RLock()
+		w.trie.Range(func(_ string, s *Sub) bool { all = append(all, s); return true })
+		w.trieMu.RUnlock()
 		if !each(all, fn) {
 			return
 		}

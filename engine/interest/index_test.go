@@ -3,6 +3,8 @@ package interest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -76,7 +78,7 @@ func TestOracle(t *testing.T) {
 			}
 		}
 		for i := range x.topics {
-			if w := x.topics[i].trie.Load(); x.topics[i].shape.Load() != 0 || w != nil && w.t.Len() != 0 {
+			if w := x.topics[i].wild.Load(); x.topics[i].shape.Load() != 0 || w != nil && (w.trie.Len() != 0 || w.counts != [shapeBits]int32{}) {
 				t.Fatal("a wildcard is left of an empty index")
 			}
 		}
@@ -312,5 +314,73 @@ func TestSidTable(t *testing.T) {
 	}
 	if x.Len() != 0 || x.t != nil {
 		t.Error("an empty table keeps memory")
+	}
+}
+
+// TestInnerShapes: patterns beyond the shapes a topic has room for, and of too many tokens, are found all the same, and room that
+// becomes free is used again.
+func TestInnerShapes(t *testing.T) {
+	r := seeded(t)
+	x, c, sink := NewIndex(), NewCache(), &fakeSink{}
+	w := func() *wildcards { return x.topics[topicOf("k")].wild.Load() }
+	var all oracle
+	add := func(pattern string) *Sub {
+		s := sub(pattern, "", fmt.Sprint(len(all)), sink)
+		if err := x.Insert(s); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+		return s
+	}
+	drop := func(s *Sub) {
+		if !x.Remove(s) || x.Remove(s) {
+			t.Fatalf("%q: not removed once", s.Subject())
+		}
+		all = slices.DeleteFunc(all, func(o *Sub) bool { return o == s })
+	}
+	check := func() {
+		for range 200 {
+			toks := []string{"k"}
+			for range r.IntN(12) {
+				toks = append(toks, []string{"a", "b", "*", ">"}[r.IntN(4)])
+			}
+			lit := strings.Join(toks, ".")
+			if got, want := describe(c.Lookup(x, []byte(lit))), all.describe(lit); got != want {
+				t.Fatalf("%q:\n%s\nwant\n%s", lit, got, want)
+			}
+		}
+	}
+	var first []*Sub
+	for i := range maxInner {
+		first = append(first, add("k.*"+strings.Repeat(".a", i+1)))
+		add("k.*" + strings.Repeat(".b", i+1))
+	}
+	if n := w().trie.Len(); n != 0 {
+		t.Fatalf("%d patterns in the trie while there is room", n)
+	}
+	over := add("k.*.a.>") // no room for this shape
+	long := add("k" + strings.Repeat(".a", innerTokens-2) + ".*.a")
+	if n := w().trie.Len(); n != 2 {
+		t.Fatalf("%d patterns in the trie, want 2", n)
+	}
+	lit := "k" + strings.Repeat(".a", innerTokens-2) + ".x.a"
+	if got, want := describe(c.Lookup(x, []byte(lit))), all.describe(lit); got != want || want == "" {
+		t.Fatalf("long: %s, want %s", got, want)
+	}
+	check()
+	drop(first[0])
+	drop(all[0]) // the other one of its shape
+	again := add("k.*.a.>")
+	if n := w().trie.Len(); n != 2 {
+		t.Fatalf("%d patterns in the trie, want 2: the same pattern may be in both", n)
+	}
+	check()
+	drop(over)
+	check()
+	drop(again)
+	drop(long)
+	check()
+	if n := w().trie.Len(); n != 0 {
+		t.Fatalf("%d patterns left in the trie", n)
 	}
 }

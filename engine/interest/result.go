@@ -57,11 +57,11 @@ func (x *Index) collect(sc *scratch, subj string, h uint64, tp uint8) (worth boo
 	if e != nil {
 		sc.entries = append(sc.entries, e)
 	}
-	if shape&(1<<trieShape-1) != 0 {
+	if shape&trailing != 0 {
 		sc.entries = x.wildEntries(sc.entries, subj, shape)
 	}
 	if shape>>trieShape != 0 {
-		sc.entries = x.trieMatches(sc.entries, subj, tp)
+		sc.entries = x.innerMatches(sc.entries, subj, tp)
 	}
 	switch len(sc.entries) {
 	case 0:

@@ -24,7 +24,7 @@ type Sink interface {
 type Sub struct {
 	sink  Sink
 	ext   atomic.Pointer[subExt]
-	state atomic.Uint64 // closedBit, insertedBit, ledger bits, and the delivered count
+	state atomic.Uint64 // closedBit, insertedBit, trieBit, ledger bits, and the delivered count
 	head  uint64        // lengths and flags, see the shifts below
 }
 
@@ -53,23 +53,24 @@ const (
 )
 
 // Layout of state, from bit 0: deliveries, one bit for each ledger that counts the subscription, whether
-// an index holds it, whether it is closed.
+// its index holds it in a trie and not in its table, whether an index holds it at all, whether it is closed.
 const (
 	closedBit      = uint64(1) << 63
 	insertedBit    = uint64(1) << 62
-	firstLedgerBit = insertedBit >> maxLedgers
+	trieBit        = uint64(1) << 61
+	firstLedgerBit = trieBit >> maxLedgers
 	countMask      = firstLedgerBit - 1
 )
 
-// form says how a subscription is indexed: by its whole subject, by what precedes a trailing
-// wildcard, or in a trie.
+// form says how a subscription is indexed: by its whole subject, or by what precedes a trailing
+// wildcard.
 type form uint8
 
 const (
 	formLiteral form = iota
 	formStar         // the only wildcard is the last token, `*`
 	formFull         // the only wildcard is the last token, `>`
-	formTrie         // a `*` before the last token
+	formInner        // a `*` before the last token: by its whole text, or in a trie
 	formSID          // not stored: the key of a SidTable
 )
 

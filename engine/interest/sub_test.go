@@ -38,7 +38,7 @@ func TestSubText(t *testing.T) {
 func TestForms(t *testing.T) {
 	for subj, want := range map[string]form{
 		"a": formLiteral, "foo*": formLiteral, "a.>b": formLiteral, "*": formStar, ">": formFull, "a.*": formStar,
-		"a.b.>": formFull, "*.a": formTrie, "a.*.b": formTrie, "a.*.>": formTrie, "*.*": formTrie, "*.>": formTrie,
+		"a.b.>": formFull, "*.a": formInner, "a.*.b": formInner, "a.*.>": formInner, "*.*": formInner, "*.>": formInner,
 		"a*": formLiteral, "a>": formLiteral, "ab.c*.*": formStar,
 	} {
 		if got := formOf([]byte(subj)); got != want {
