@@ -25,7 +25,7 @@ func (p *Client) onPub(op *wire.Op) error {
 	}
 	m := &l.Msg
 	m.Account = p.acct.Ref()
-	m.Subject, m.Reply, m.Header, m.Payload = op.Subject, op.Reply, op.Header, op.Payload
+	m.Subject, m.Reply, m.Header, m.Payload = p.Routed(op.Subject), op.Reply, op.Header, op.Payload
 	m.Frame = nil
 	if l.Frame != nil && len(op.Payload) >= largePayload {
 		m.Frame = l.Frame

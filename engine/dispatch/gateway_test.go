@@ -93,3 +93,21 @@ func TestRouted(t *testing.T) {
 		t.Errorf("heard %q", heard)
 	}
 }
+
+func TestRoutedSubjects(t *testing.T) {
+	s := AppendRouted(nil, "1vR9Ah", "cIlrfV", []byte("rr.x"))
+	cluster, server, rest := Routed(s)
+	if string(s) != "_GR_.1vR9Ah.cIlrfV.rr.x" || string(cluster) != "1vR9Ah" || string(server) != "cIlrfV" || string(rest) != "rr.x" {
+		t.Errorf("%q: %q %q %q", s, cluster, server, rest)
+	}
+	for in, want := range map[string]string{
+		"": "", "a": "a", "_GR_.": "_GR_.", "_GR_.1vR9Ah.cIlrfV.": "_GR_.1vR9Ah.cIlrfV.", "_GR_.1vR9Ah.cIlrfV.r": "r", "_R_.a": "_R_.a",
+	} {
+		if got := Unrouted([]byte(in)); string(got) != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	if c, _, _ := Routed([]byte("_GR_.1vR9Ah.cIlrfV.")); c != nil {
+		t.Errorf("cluster %q of nothing", c)
+	}
+}

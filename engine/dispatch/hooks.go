@@ -48,6 +48,35 @@ func IsRouted(subject []byte) bool {
 // UseHooks sets the hooks; before the first Publish.
 func (r *Router) UseHooks(h Hooks) { r.hooks = h }
 
+// routedLen is the length of the prefix: that, two hashes of RoutedHash characters (cluster and server) and their dots.
+const routedLen = len(routedPrefix) + 2*(RoutedHash+1)
+
+// RoutedHash is the length of the hashes in subjects of gateway replies.
+const RoutedHash = 6
+
+// Routed returns the hashes of cluster and server in the subject of a gateway reply and what follows; nil when it is none.
+func Routed(subject []byte) (cluster, server, rest []byte) {
+	if len(subject) <= routedLen || !IsRouted(subject) {
+		return nil, nil, nil
+	}
+	at := len(routedPrefix)
+	return subject[at : at+RoutedHash], subject[at+RoutedHash+1 : routedLen-1], subject[routedLen:]
+}
+
+// Unrouted returns what follows the prefix in the subject of a gateway reply, any other subject as it is.
+func Unrouted(subject []byte) []byte {
+	if len(subject) > routedLen && IsRouted(subject) {
+		return subject[routedLen:]
+	}
+	return subject
+}
+
+// AppendRouted appends the subject of a gateway reply.
+func AppendRouted(dst []byte, cluster, server string, subject []byte) []byte {
+	dst = append(append(append(dst, routedPrefix...), cluster...), '.')
+	return append(append(append(dst, server...), '.'), subject...)
+}
+
 // find returns the connection with the given id, nil when it is not there any more.
 func (r *Router) find(id uint64) Asker {
 	if id == 0 || r.hooks.Find == nil {

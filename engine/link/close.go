@@ -81,6 +81,7 @@ func (c *Conn) OnClose(_ *netio.Conn, r netio.Reason) {
 		}
 	}
 	c.replies.Store(nil)
+	c.routed.Store(nil)
 	c.Logf(engine.Debug, "", "%s connection closed: %s", c.kind, r)
 	c.env.Events.Disconnected(c, r)
 	c.proto.OnPeerClose(r)

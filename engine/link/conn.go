@@ -35,6 +35,7 @@ type Conn struct {
 	nsubs   atomic.Int32
 	ident   atomic.Pointer[Identity]
 	replies atomic.Pointer[Replies]
+	routed  atomic.Pointer[routedReplies] // nil: no request from another cluster yet
 	drain   atomic.Pointer[drainList]
 	stats   connStats
 

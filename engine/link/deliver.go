@@ -2,6 +2,7 @@ package link
 
 import (
 	"ramjet/engine"
+	"ramjet/engine/dispatch"
 	"ramjet/engine/interest"
 	"ramjet/proto/wire"
 )
@@ -53,17 +54,20 @@ func (c *Conn) write(from engine.LoopID, l *Lane, f uint32, m *engine.Msg, s *in
 	if f&flagHeaders == 0 {
 		hdr = nil
 	}
-	sid := s.SID()
+	sid, reply := s.SID(), m.Reply
+	if dispatch.IsRouted(reply) {
+		reply = c.trackRouted(reply)
+	}
 	size := len(hdr) + len(m.Payload)
-	room := len(m.Subject) + len(m.Reply) + len(sid) + len(hdr) + headRoom
+	room := len(m.Subject) + len(reply) + len(sid) + len(hdr) + headRoom
 	if m.Frame != nil && len(m.Payload) >= refMin && l != nil {
-		h := wire.AppendMsgHead(l.head[:0], m.Subject, sid, m.Reply, len(hdr), len(m.Payload))
+		h := wire.AppendMsgHead(l.head[:0], m.Subject, sid, reply, len(hdr), len(m.Payload))
 		h = append(h, hdr...)
 		l.head = h
 		return c.out.AppendRef(from, h, m.Frame, m.Payload, crlf, 1), size
 	}
 	b := c.out.Begin(from, room+len(m.Payload))
-	b = wire.AppendMsgHead(b, m.Subject, sid, m.Reply, len(hdr), len(m.Payload))
+	b = wire.AppendMsgHead(b, m.Subject, sid, reply, len(hdr), len(m.Payload))
 	b = append(b, hdr...)
 	b = append(b, m.Payload...)
 	b = append(b, '\r', '\n')
@@ -90,8 +94,8 @@ func (c *Conn) vet(f uint32, m *engine.Msg, s *interest.Sub) engine.Verdict {
 		return engine.Refused
 	}
 	if f&flagReplies != 0 && len(m.Reply) > 0 {
-		if r := c.replies.Load(); r != nil && !u.Perms.CanPub(m.Reply) {
-			r.Track(m.Reply, c.env.Clock.Now().UnixNano())
+		if r, reply := c.replies.Load(), dispatch.Unrouted(m.Reply); r != nil && !u.Perms.CanPub(reply) {
+			r.Track(reply, c.env.Clock.Now().UnixNano())
 		}
 	}
 	return engine.OK
@@ -106,7 +110,7 @@ func (c *Conn) traceOut(m *engine.Msg, s *interest.Sub, f uint32) {
 	if f&flagHeaders == 0 {
 		hdr = nil
 	}
-	h := wire.AppendMsgHead(nil, m.Subject, s.SID(), m.Reply, len(hdr), len(m.Payload))
+	h := wire.AppendMsgHead(nil, m.Subject, s.SID(), dispatch.Unrouted(m.Reply), len(hdr), len(m.Payload))
 	c.Logf(engine.Trace, "", "->> [%s]", h[:len(h)-2])
 	c.TracePayload("->>", hdr, m.Payload)
 }
