@@ -34,6 +34,13 @@ type Msg struct {
 	Origin   Kind   // kind of the connection it came from
 	OriginID uint64 // connection id it came from; 0 if internal
 	NoEcho   bool   // do not deliver to OriginID itself
+	// Cluster is the cluster of the leafnode that the message came from, to this server or to the one of
+	// the own cluster that passed it on; "" for none. FromHub: this server is the leafnode, and got it from
+	// its hub.
+	Cluster string
+	FromHub bool
+	// Crossed: an import took the message to another account.
+	Crossed bool
 }
 
 // Route returns the subject that decides who gets the message.

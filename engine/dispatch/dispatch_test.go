@@ -223,7 +223,15 @@ func TestQueueLinks(t *testing.T) {
 	// Never back to the leafnode it came from.
 	x.Remove(local)
 	leaf.n, behind.n = 0, 0
-	publish(ctx, x, nil, from(engine.Leaf, 12, "a"), nil)
+	if o := publish(ctx, x, nil, from(engine.Leaf, 12, "a"), nil); o.Delivered != 0 {
+		t.Errorf("from a leafnode that chose no group: %+v", o)
+	}
+	hub := from(engine.Leaf, 12, "a")
+	hub.FromHub = true
+	if o := publish(ctx, x, nil, hub, [][]byte{[]byte("q")}); o.Delivered != 0 {
+		t.Errorf("from the hub to a route: %+v", o)
+	}
+	publish(ctx, x, nil, from(engine.Leaf, 12, "a"), [][]byte{[]byte("q")})
 	if leaf.n != 0 || behind.n != 1 {
 		t.Errorf("from the leafnode: leaf %d, behind %d", leaf.n, behind.n)
 	}

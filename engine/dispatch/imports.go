@@ -104,7 +104,7 @@ func (p *pass) request(i *account.ServiceImport) bool {
 	ctx.keepMapped(at, to)
 	direct(m, to)
 	m.Header = r.requestInfo(i, &via, &asked)
-	m.Account = i.From.Ref()
+	m.Account, m.Crossed = i.From.Ref(), true
 	var out Outcome
 	if mapping := i.From.Snap().Map; mapping != nil && m.To == nil {
 		out = r.mapped(ctx, i.From.Index(), mapping, m, nil, &via)
@@ -140,7 +140,7 @@ func (p *pass) answer(x *account.Replies) bool {
 		m.Reply = []byte(back.Subject())
 	}
 	direct(m, []byte(reply.To))
-	m.Account = reply.In.Ref()
+	m.Account, m.Crossed = reply.In.Ref(), true
 	out := r.route(ctx, reply.In.Index(), m, nil, &via)
 	*m = answered
 	if out.Delivered == 0 && back != nil {

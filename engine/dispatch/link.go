@@ -42,6 +42,9 @@ func accepts(m *engine.Msg, s *interest.Sub) bool {
 	if m.OriginID != 0 && sink.ID() == m.OriginID {
 		return false // never back where it came from
 	}
+	if m.FromHub && sink.Kind() == engine.Router {
+		return false // every server of the cluster has its own connection to the hub
+	}
 	l, ok := sink.(LinkSink)
 	return !ok || l.Accepts(m, s)
 }

@@ -56,7 +56,7 @@ func (r *Router) mapped(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.
 	}
 	m.Subject = to
 	ctx.keepMapped(at, to)
-	out := r.route(ctx, x, m, queues, via)
+	out := r.deliver(ctx, x, m, queues, via, true)
 	out.Mapped = true
 	ctx.mapped = ctx.mapped[:min(at, len(ctx.mapped))]
 	m.Subject = subject
@@ -64,7 +64,12 @@ func (r *Router) mapped(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.
 }
 
 // route is stages 2 to 5. via is how the message came from another account, nil if it did not.
-func (r *Router) route(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]byte, via *hop) (out Outcome) {
+func (r *Router) route(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]byte, via *hop) Outcome {
+	return r.deliver(ctx, x, m, queues, via, false)
+}
+
+// deliver is route; mapped says that the subject was changed by a mapping.
+func (r *Router) deliver(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]byte, via *hop, mapped bool) (out Outcome) {
 	if ctx.depth >= maxDepth {
 		return Outcome{Dropped: true}
 	}
@@ -77,7 +82,7 @@ func (r *Router) route(ctx *Ctx, x *interest.Index, m *engine.Msg, queues [][]by
 	if res.Empty() {
 		return out
 	}
-	p := pass{r: r, ctx: ctx, m: m, res: res, via: via, links: len(ctx.links), picks: len(ctx.picks)}
+	p := pass{r: r, ctx: ctx, m: m, res: res, via: via, mapped: mapped, links: len(ctx.links), picks: len(ctx.picks)}
 	ctx.enter()
 	p.plain()
 	if len(res.Queues) > 0 {
@@ -97,6 +102,7 @@ type pass struct {
 	m            *engine.Msg
 	res          *interest.Result
 	via          *hop
+	mapped       bool
 	out          Outcome
 	links, picks int // where its part of ctx.links and ctx.picks begins
 }

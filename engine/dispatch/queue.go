@@ -3,9 +3,9 @@ package dispatch
 import "ramjet/engine/interest"
 
 // queues is stage 4: one member of each group. A message from another server is only for the groups
-// in only.
+// in only, which the sender has chosen; where an import or a mapping took it, nobody has.
 func (p *pass) queues(only [][]byte) {
-	filter := crossesServers(p.m.Origin)
+	filter := chosenGroups(p.m.Origin) && p.via == nil && (!p.mapped || len(only) > 0)
 	for i := range p.res.Queues {
 		g := &p.res.Queues[i]
 		if filter && !named(g.Name, only) {

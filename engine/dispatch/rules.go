@@ -53,7 +53,11 @@ var queueRules = [engine.NumKinds]row{
 // mapsSubject says whose messages subject mappings apply to.
 func mapsSubject(origin engine.Kind) bool { return origin == engine.Client || origin == engine.Leaf }
 
-// crossesServers reports a message that arrived with its queue groups chosen by the sender.
+// crossesServers reports a message from another server of the same subject space: its imports have
+// been followed there.
 func crossesServers(origin engine.Kind) bool {
 	return origin == engine.Router || origin == engine.Gateway
 }
+
+// chosenGroups reports a message that arrived with its queue groups chosen by the sender.
+func chosenGroups(origin engine.Kind) bool { return crossesServers(origin) || origin == engine.Leaf }
