@@ -1,7 +1,7 @@
 package wire
 
-// maxArgs is one more than any verb of the client dialect takes.
-const maxArgs = 5
+// maxArgs is one more than any verb takes, messages between servers aside.
+const maxArgs = 6
 
 // args are the tokens of an argument; n counts up to maxArgs, which means too many.
 type args struct {

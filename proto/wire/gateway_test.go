@@ -73,9 +73,15 @@ func TestVerbsByDialect(t *testing.T) {
 		DialectClient:  {"PUB", "HPUB", "SUB", "UNSUB", "PING", "PONG", "CONNECT", "INFO", "+OK", "-ERR"},
 		DialectGateway: {"RMSG", "HMSG", "RS+", "RS-", "A+", "A-", "PING", "PONG", "CONNECT", "INFO", "+OK", "-ERR"},
 		DialectLeaf:    {"LMSG", "HMSG", "LS+", "LS-", "PING", "PONG", "CONNECT", "INFO", "+OK", "-ERR"},
+		DialectRoute:   {"RMSG", "HMSG", "LMSG", "RS+", "RS-", "LS+", "LS-", "A+", "A-", "PING", "PONG", "CONNECT", "INFO", "+OK", "-ERR"},
 	}
+	// The same verbs carry more between servers of a cluster.
+	routed := map[string]string{"LMSG": "LMSG o A a 0 0\r\n\r\n", "LS+": "LS+ o A a\r\n", "LS-": "LS- o A a\r\n"}
 	for d, verbs := range may {
 		for verb, in := range examples {
+			if with, ok := routed[verb]; ok && d == DialectRoute {
+				in = with
+			}
 			for _, must := range []bool{false, true} {
 				lim := testLimits()
 				lim.Dialect, lim.MustConnect = d, must

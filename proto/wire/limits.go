@@ -21,6 +21,8 @@ type Limits struct {
 	MustConnect bool
 	// InfoFirst: INFO may come before CONNECT all the same (leafnodes that agree on compression).
 	InfoFirst bool
+	// NoAccount: operations of routes carry no account, as the connection serves only one.
+	NoAccount bool
 	// Dialect is the table of verbs.
 	Dialect Dialect
 }

@@ -39,6 +39,7 @@ type Op struct {
 	Line    []byte // the whole control line without CRLF, for tracing; also set with most errors
 
 	Account []byte   // OpRSub, OpRUnsub, OpASub, OpAUnsub, OpRMsg
+	Origin  []byte   // OpRSub, OpRUnsub, OpRMsg on routes: cluster of the leafnode it comes from; nil if none
 	Weight  int32    // OpRSub: members of the queue group, 1 without one
 	Queues  [][]byte // OpRMsg: the groups of which one member each gets the message; empty if none
 }
@@ -51,6 +52,7 @@ const (
 	DialectClient Dialect = iota
 	DialectGateway
 	DialectLeaf
+	DialectRoute
 	numDialects
 )
 
@@ -86,6 +88,13 @@ const (
 	verbLeafHMsg
 	verbLeafSub
 	verbLeafUnsub
+	verbRouteMsg
+	verbRouteHMsg
+	verbRouteLMsg
+	verbRouteSub
+	verbRouteUnsub
+	verbRouteLSub
+	verbRouteLUnsub
 )
 
 var clientVerbs = []verb{
@@ -108,6 +117,7 @@ var dialects = [numDialects]*verbTable{
 	DialectClient:  tableOf(clientVerbs),
 	DialectGateway: tableOf(gatewayVerbs),
 	DialectLeaf:    tableOf(leafVerbs),
+	DialectRoute:   tableOf(routeVerbs),
 }
 
 func tableOf(verbs []verb) *verbTable {

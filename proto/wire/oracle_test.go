@@ -21,6 +21,9 @@ func opEvent(op *Op) event {
 		s += fmt.Sprintf(" sid=%q max=%d", op.SID, op.Max)
 	case OpRSub, OpRUnsub:
 		s += fmt.Sprintf(" account=%q subject=%q queue=%q/%v", op.Account, op.Subject, op.Queue, op.Queue != nil)
+		if op.Origin != nil {
+			s += fmt.Sprintf(" origin=%q", op.Origin)
+		}
 		if op.Kind == OpRSub {
 			s += fmt.Sprintf(" weight=%d", op.Weight)
 		}
@@ -29,6 +32,9 @@ func opEvent(op *Op) event {
 	case OpRMsg:
 		s += fmt.Sprintf(" account=%q subject=%q reply=%q/%v queues=%q header=%q/%v payload=%q",
 			op.Account, op.Subject, op.Reply, op.Reply != nil, op.Queues, op.Header, op.Header != nil, op.Payload)
+		if op.Origin != nil {
+			s += fmt.Sprintf(" origin=%q", op.Origin)
+		}
 	case OpConnect, OpInfo, OpErr:
 		s += fmt.Sprintf(" arg=%q", op.Arg)
 	}

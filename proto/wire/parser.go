@@ -98,6 +98,12 @@ func (v *verb) decode(buf, arg []byte, next int, lim *Limits, op *Op) (n, need i
 		err = parseLeafSub(arg, op)
 	case verbLeafUnsub:
 		err = parseLeafUnsub(arg, op)
+	case verbRouteMsg, verbRouteHMsg, verbRouteLMsg:
+		return parseRouteMsg(buf, arg, next, v.code, lim, op)
+	case verbRouteSub, verbRouteLSub:
+		err = parseRouteSub(arg, v.code == verbRouteLSub, lim, op)
+	case verbRouteUnsub, verbRouteLUnsub:
+		err = parseRouteUnsub(arg, v.code == verbRouteLUnsub, lim, op)
 	}
 	if err != nil {
 		return 0, 0, err
