@@ -228,6 +228,7 @@ func (l *Log) place(b *batch, n int64) *file {
 		if !f.left {
 			l.seal(b)
 			f.end, f.left = l.mu.next, true
+			l.mu.grow = min(2*max(l.mu.grow, min(f.size, l.o.FileSize)), l.o.FileSize)
 		}
 	}
 	nf := l.nextFile(l.mu.next, fileHeaderLen+n+2*commitLen+align)
@@ -263,13 +264,12 @@ func (l *Log) takeSpare(f *file) bool {
 	return false
 }
 
-// grown is the size for new files: they double up to FileSize, unless the volume is nearly full. Requires: mu.
+// grown is the size for new files: they double up to FileSize as files are filled, unless the volume is nearly full. Requires: mu.
 func (l *Log) grown() int64 {
-	size := int64(0)
-	if n := len(l.mu.live); n > 0 && !l.mu.tight {
-		size = 2 * l.mu.live[n-1].size
+	if l.mu.tight {
+		return l.o.FirstSize
 	}
-	return min(max(size, l.o.FirstSize), l.o.FileSize)
+	return min(max(l.mu.grow, l.o.FirstSize), l.o.FileSize)
 }
 
 // seal closes the records of b since the last commit record with one. Requires: mu.

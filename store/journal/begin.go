@@ -21,7 +21,7 @@ func (s *scanner) begin() error {
 	var last *file
 	if n > 0 {
 		last = l.mu.live[n-1]
-		start, tail = s.proven, s.data[s.proven-last.start:]
+		start, tail = s.proven, s.data[s.proven-s.base:]
 		if !s.unproven {
 			// Commit records alone: they have done what they were for.
 			s.end, tail = start, nil
@@ -29,8 +29,16 @@ func (s *scanner) begin() error {
 			l.synced.Store(uint64(start))
 		}
 	}
-	f := l.nextFile(start, int64(len(tail))+fileHeaderLen+2*commitLen)
+	l.mu.grow = l.o.FirstSize
+	for _, x := range l.mu.live {
+		if 2*int64(x.end-x.start) > x.capacity() {
+			l.mu.grow = max(l.mu.grow, min(x.size, l.o.FileSize))
+		}
+	}
+	need := int64(len(tail)) + fileHeaderLen + 2*commitLen
+	f := l.nextFile(start, need)
 	if f.f == nil {
+		f.size = max(min(l.o.FirstSize, startFileSize), need)
 		err := l.make(f.size, func(made *file) {
 			f.slot, f.f = made.slot, made.f
 			s.all = append(s.all, made)
@@ -64,6 +72,7 @@ func (s *scanner) begin() error {
 		}
 	}
 	l.mu.live = append(l.mu.live, f)
+	l.recycle() // of what nobody needs; nothing is written there before the new header says so
 	if len(tail) == 0 {
 		return l.enter(f, nil)
 	}
@@ -99,6 +108,9 @@ func (l *Log) prove() error {
 	b.flushChunk()
 	l.unsynced = append(l.unsynced, b)
 	l.dirty = true
+	if err := l.cover(f, pos+commitLen); err != nil {
+		return err
+	}
 	_, err := f.f.WriteV(slices.Clone(b.extents[0].bufs), f.offset(pos))
 	return err
 }

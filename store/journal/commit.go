@@ -198,7 +198,10 @@ func (l *Log) finish() {
 		l.synced.Store(uint64(l.writtenUpTo()))
 		l.reuse()
 	}
-	if l.wrote && l.prove() == nil {
+	if l.wrote && l.prove() != nil {
+		return
+	}
+	if (l.wrote || l.unmarked()) && l.closeMark() == nil {
 		_ = l.syncFile(l.open) // what anybody waits for is durable already
 	}
 }
@@ -235,6 +238,9 @@ func (l *Log) write(b *batch) error {
 				return err
 			}
 		}
+		if err := l.cover(e.file, e.pos+Pos(e.n)); err != nil {
+			return err
+		}
 		l.dirty = true
 		l.iov = append(l.iov[:0], e.bufs...) // WriteV changes it, and a failover needs what it was
 		if _, err := e.file.f.WriteV(l.iov, e.file.offset(e.pos)); err != nil {
@@ -270,6 +276,10 @@ func (l *Log) start(f *file) error {
 func (l *Log) enter(f *file, moved [][]byte) error {
 	l.mu.Lock()
 	oldest := l.mu.live[0].number
+	f.high, f.low = f.ahead(l.mu.next), 0
+	if l.idle() {
+		f.low = f.start
+	}
 	l.mu.Unlock()
 	putFileHeader(l.header[:], f, oldest)
 	if _, err := f.f.WriteV(append([][]byte{l.header[:]}, moved...), 0); err != nil {

@@ -15,6 +15,7 @@ import (
 // directory entry. Header, 4 KiB, little endian: magic, version u32, pad u32, file number u64, number of the file
 // before u64, salt u64, start position u64 (which is where the file before ends), size u64, oldest live number u64,
 // checksum u64. The header is there twice, so that one bad sector does not hide the records; the first copy that verifies counts.
+// Between the copies is the mark (mark.go).
 const (
 	fileMagic     = "RAMJETJL"
 	formatVersion = 1
@@ -35,6 +36,8 @@ type file struct {
 	size   int64 // bytes of the file, header included
 	f      vfs.File
 
+	high Pos             // nothing was written from here on; owner: who holds Log.turn, and Open. 0: not known
+	low  Pos             // nobody needs what lies before; as the file says when it is opened
 	end  Pos             // position after the last record; set when the file is left
 	left bool            // takes no more records
 	bad  bool            // a write or sync failed: never used again
@@ -67,6 +70,7 @@ func putFileHeader(b []byte, f *file, oldest uint64) {
 	}
 	sumHeader(b)
 	copy(b[headerCopy:], b[:headerSum+8])
+	putMark(b[markAt:], f)
 }
 
 func sumHeader(b []byte) { binary.LittleEndian.PutUint64(b[headerSum:], xxhash.Sum64(b[:headerSum])) }
@@ -85,6 +89,7 @@ func parseFileHeader(b []byte, f *file) (oldest uint64, err error) {
 		f.number = 0
 		return 0, nil
 	}
+	page := b
 	if !headerOK(b) {
 		b = b[headerCopy:]
 	}
@@ -103,6 +108,7 @@ func parseFileHeader(b []byte, f *file) (oldest uint64, err error) {
 	if f.number == 0 || f.prev >= f.number || f.size < fileHeaderLen+commitLen || f.size > maxFileSize {
 		return 0, errNotJournal
 	}
+	parseMark(page[markAt:], f)
 	return oldest, nil
 }
 

@@ -15,7 +15,8 @@ const (
 	minFileSize     = 64 << 10
 	maxFileSize     = 1 << 30
 	defaultFileSize = 64 << 20
-	firstFileSize   = 8 << 20 // files double from here to FileSize: a small server stays small
+	firstFileSize   = 8 << 20 // files double from here to FileSize as they are filled: a small server stays small
+	startFileSize   = 1 << 20 // of the file that a start without a spare one makes: nobody waits for more to be written
 	defaultMaxFiles = 64
 	defaultQueued   = 64 << 20
 	byRefSize       = 8 << 10  // payloads from here on are kept by reference when the caller allows it
@@ -93,6 +94,7 @@ type Log struct {
 		retired  []*file // not needed, to be removed once a newer file header says so
 		slots    int     // next slot number
 		number   uint64  // newest file number
+		grow     int64   // size of the next file to be made
 		released map[GroupID]Pos
 		closed   bool
 		err      error // volume failed
@@ -126,6 +128,7 @@ type Log struct {
 	syncDue    atomic.Bool   // the background timer asks for a sync
 	timer      clock.Timer
 	header     [fileHeaderLen]byte
+	mark       [markLen]byte
 }
 
 func (o *Options) setDefaults() {

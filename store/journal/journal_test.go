@@ -693,7 +693,7 @@ func FuzzJudge(f *testing.F) {
 			data = append([]byte(nil), data...)
 			data[at] ^= x
 		}
-		end, holes := judge(data, &meta, complete)
+		end, holes := judge(data, meta.salt, meta.start, complete)
 		if end < 0 || end > int64(len(data)) {
 			t.Fatalf("end %d of %d", end, len(data))
 		}

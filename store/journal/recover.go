@@ -64,6 +64,7 @@ type scanner struct {
 	all      []*file
 	bad      []*file // may hold records, but the header does not verify
 	buf      []byte
+	base     Pos    // where data begins
 	data     []byte // of the last file, as far as it is believed
 	unproven bool   // records lie after that
 	proven   Pos    // up to where the last file was synced, as far as it says so itself
@@ -193,6 +194,9 @@ func chainOf(used []*file, oldest map[uint64]uint64) (chain []*file, missing uin
 		return nil, 0
 	}
 	need := oldest[f.number]
+	if f.low >= f.start && f.low > 0 {
+		need = max(need, f.number) // nobody needs what lies before
+	}
 	for {
 		chain = append(chain, f)
 		prev := byNumber[f.prev]
@@ -234,23 +238,29 @@ func (s *scanner) run() error {
 
 // file replays one file; next is the one after it in the chain.
 func (s *scanner) file(f, next *file) error {
-	if int64(cap(s.buf)) < f.capacity() {
-		s.buf = make([]byte, f.capacity())
+	base, end, ends := max(f.start, f.low), f.limit(), false
+	if next != nil && next.prev == f.number && next.start <= f.limit() {
+		end, ends = next.start, true
+		base = min(base, end)
 	}
-	data := s.buf[:f.capacity()]
-	n, err := readFull(f.f, data, fileHeaderLen)
+	upto := end
+	if !ends && f.high != 0 {
+		upto = min(f.high+Pos(f.window()), end)
+	}
+	data, err := s.read(f, base, upto)
 	if err != nil {
 		return err
 	}
-	data = data[:n]
-	end, ends := f.limit(), false
-	if next != nil && next.prev == f.number && next.start <= f.limit() {
-		end, ends = next.start, true
-		data = data[:min(int64(len(data)), int64(end-f.start))]
+	good, holes := judge(data, f.salt, base, ends)
+	if !ends && upto < end && base+Pos(good) > f.high {
+		// What it says is not true: it was not written, or is an old one.
+		if data, err = s.read(f, base, end); err != nil {
+			return err
+		}
+		good, holes = judge(data, f.salt, base, ends)
 	}
-	good, holes := judge(data, f, ends)
-	s.data, s.proven, s.unproven = data[:good], f.start, false
-	f.end, f.left = f.start+Pos(good), true
+	s.base, s.data, s.proven, s.unproven = base, data[:good], base, false
+	f.end, f.left = base+Pos(good), true
 	s.end = f.end
 	if ends {
 		f.end, s.end = end, end
@@ -265,14 +275,14 @@ func (s *scanner) file(f, next *file) error {
 			continue
 		}
 		var r Record
-		n, ok := parse(data[p:], f.salt, f.start+Pos(p), &r)
+		n, ok := parse(data[p:], f.salt, base+Pos(p), &r)
 		if !ok {
 			return fmt.Errorf("journal: file %d changed while it was read", f.number)
 		}
 		p += n
 		if r.Kind >= kindCommit {
 			if _, synced, ok := parseCommit(r.Payload); ok && r.Kind == kindCommit {
-				if up := min(synced, f.start+Pos(p)); up > s.proven {
+				if up := min(synced, base+Pos(p)); up > s.proven {
 					s.proven = up
 					s.unproven = last > up
 				}
@@ -291,6 +301,16 @@ func (s *scanner) file(f, next *file) error {
 	return nil
 }
 
+// read returns what f holds between two positions, less if the file ends. The buffer is used again for the next file.
+func (s *scanner) read(f *file, from, to Pos) ([]byte, error) {
+	n := int(to - from)
+	if cap(s.buf) < n {
+		s.buf = make([]byte, n)
+	}
+	n, err := readFull(f.f, s.buf[:n], f.offset(from))
+	return s.buf[:n], err
+}
+
 // hole is a range of a file's data that was once durable and does not verify.
 type hole struct {
 	from, to int64
@@ -304,12 +324,14 @@ type hole struct {
 //     was once durable: a hole.
 //   - Otherwise everything from the last commit record before it on was never acknowledged as durable: the tail is cut
 //     there.
-func judge(data []byte, f *file, complete bool) (good int64, holes []hole) {
+//
+// data lies at position base of a file with the given salt.
+func judge(data []byte, salt uint64, base Pos, complete bool) (good int64, holes []hole) {
 	var r Record
 	committed := int64(0) // after the last commit record
 	proven := int64(-1)   // what the commit records prove; looked up at the first bad record
 	for p := int64(0); p < int64(len(data)); {
-		n, ok := parse(data[p:], f.salt, f.start+Pos(p), &r)
+		n, ok := parse(data[p:], salt, base+Pos(p), &r)
 		if ok {
 			p += n
 			if r.Kind == kindCommit {
@@ -319,10 +341,10 @@ func judge(data []byte, f *file, complete bool) (good int64, holes []hole) {
 		}
 		resume := int64(-1)
 		if !complete && proven < 0 {
-			proven = provenUpTo(data, p, f)
+			proven = provenUpTo(data, p, salt, base)
 		}
 		if complete || proven > p {
-			resume = nextValid(data, p+align, f)
+			resume = nextValid(data, p+align, salt, base)
 			if resume < 0 && complete {
 				resume = int64(len(data))
 			}
@@ -345,27 +367,27 @@ func judge(data []byte, f *file, complete bool) (good int64, holes []hole) {
 }
 
 // provenUpTo returns up to where the commit records after the bad one at p say that the log was synced; 0 = they say nothing.
-func provenUpTo(data []byte, p int64, f *file) (upTo int64) {
+func provenUpTo(data []byte, p int64, salt uint64, base Pos) (upTo int64) {
 	var r Record
 	for q := p + align; q+commitLen <= int64(len(data)); q += align {
 		if Kind(data[q+6]) != kindCommit || le32(data[q:]) != commitLen-headerLen {
 			continue
 		}
-		if _, ok := parse(data[q:], f.salt, f.start+Pos(q), &r); !ok {
+		if _, ok := parse(data[q:], salt, base+Pos(q), &r); !ok {
 			continue
 		}
-		if _, synced, ok := parseCommit(r.Payload); ok && synced > f.start {
-			upTo = max(upTo, min(int64(synced-f.start), q))
+		if _, synced, ok := parseCommit(r.Payload); ok && synced > base {
+			upTo = max(upTo, min(int64(synced-base), q))
 		}
 	}
 	return upTo
 }
 
 // nextValid returns the offset of the first record that verifies at or after p, -1 if there is none.
-func nextValid(data []byte, p int64, f *file) int64 {
+func nextValid(data []byte, p int64, salt uint64, base Pos) int64 {
 	var r Record
 	for ; p+headerLen <= int64(len(data)); p += align {
-		if _, ok := parse(data[p:], f.salt, f.start+Pos(p), &r); ok {
+		if _, ok := parse(data[p:], salt, base+Pos(p), &r); ok {
 			return p
 		}
 	}
