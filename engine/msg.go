@@ -41,6 +41,15 @@ type Msg struct {
 	FromHub bool
 	// Crossed: an import took the message to another account.
 	Crossed bool
+
+	// Trace is nil for almost every message: the *trace.Trace (engine/trace) of one whose publisher wants to know what becomes of it.
+	Trace Tracing
+}
+
+// Tracing is what engine/trace knows of a message on its way.
+type Tracing interface {
+	// TraceOnly reports that the message is not to be delivered: its publisher only wants to know what would become of it.
+	TraceOnly() bool
 }
 
 // Route returns the subject that decides who gets the message.

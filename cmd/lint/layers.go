@@ -62,9 +62,10 @@ var layers = []layer{
 	{"engine/ocsp", with(engineLow, []string{"engine/config"}), nil, "certificates' status, no connections"},
 	{"engine/interest", engineLow, nil, "an index knows no connection"},
 	{"engine/account", with(engineLow, []string{"engine/interest", "engine/config"}), nil, "accounts know no connection"},
+	{"engine/trace", with(engineLow, []string{"engine/interest", "engine/account", "engine/config"}), nil, "what became of a message, told by those who route it"},
 	{"engine/auth", with(engineLow, []string{"engine/account", "engine/interest", "engine/config", "engine/netio"}), nil, "authentication sees requests, not links"},
-	{"engine/dispatch", with(engineLow, []string{"engine/interest", "engine/account", "engine/config"}), nil, "routing sees sinks, not links"},
-	{"engine/link", with(engineLow, []string{"engine/netio", "engine/dispatch", "engine/interest", "engine/account", "engine/auth", "engine/config"}), nil, "what all connection kinds share"},
+	{"engine/dispatch", with(engineLow, []string{"engine/interest", "engine/account", "engine/trace", "engine/config"}), nil, "routing sees sinks, not links"},
+	{"engine/link", with(engineLow, []string{"engine/netio", "engine/dispatch", "engine/interest", "engine/account", "engine/trace", "engine/auth", "engine/config"}), nil, "what all connection kinds share"},
 	{"engine/ws", with(engineLow, []string{"engine/netio", "engine/link", "engine/config", "engine/auth", "engine/account", "engine/interest", "engine/dispatch"}), nil, "connection kinds never import each other"},
 	{"engine/client", with(engineLow, kindDeps), nil, "connection kinds never import each other"},
 	{"engine/cluster", with(engineLow, kindDeps), nil, "connection kinds never import each other"},
@@ -73,14 +74,13 @@ var layers = []layer{
 	{"engine/mqtt", with(engineLow, kindDeps), nil, "connection kinds never import each other"},
 	{"engine/sysacc", with(engineLow, kindDeps), nil, "reports about links, never drives them"},
 	{"engine/monitor", with(engineLow, kindDeps), nil, "reads snapshots, takes no data-path lock"},
-	{"engine/trace", with(engineLow, kindDeps), nil, "reports about messages"},
 	{"engine/server", []string{"..."}, nil, "the composition root"},
 	{"engine/simtest", []string{"..."}, nil, "whole-cluster simulation, tests only"},
 	{"cmd/...", []string{"..."}, nil, "programs"},
 	{"bench", []string{"..."}, nil, "scenarios"},
 }
 
-var kindDeps = []string{"engine/link", "engine/netio", "engine/dispatch", "engine/auth", "engine/account", "engine/interest", "engine/config"}
+var kindDeps = []string{"engine/link", "engine/trace", "engine/netio", "engine/dispatch", "engine/auth", "engine/account", "engine/interest", "engine/config"}
 
 // external limits who may import a package from outside the module.
 type external struct {

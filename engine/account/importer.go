@@ -97,6 +97,9 @@ type Shadow struct {
 	there    *interest.Sub // in the index of Import.From
 }
 
+// Subject is what the subscriber listens on in the account that exports.
+func (s *Shadow) Subject() string { return s.there.Subject() }
+
 // Deliver implements interest.Sink; only engine/dispatch takes messages to another account.
 func (s *Shadow) Deliver(engine.LoopID, *engine.Msg, *interest.Sub) engine.Verdict {
 	return engine.Refused

@@ -32,15 +32,18 @@ type Claims struct {
 	AllowedAccounts []string
 	XKey            string
 
-	imports  jwt.Imports
-	exports  jwt.Exports
-	signers  map[string]*jwt.UserScope // who may issue users; nil: users carry their own limits
-	revoked  map[string]int64
-	limits   config.AccountLimits
-	js       *JetStream
-	perms    *config.Permissions
-	mappings []*config.Mapping
-	warnings []string
+	imports jwt.Imports
+	exports jwt.Exports
+	signers map[string]*jwt.UserScope // who may issue users; nil: users carry their own limits
+	revoked map[string]int64
+	limits  config.AccountLimits
+	js      *JetStream
+	perms   *config.Permissions
+
+	traceDest     string
+	traceSampling int
+	mappings      []*config.Mapping
+	warnings      []string
 }
 
 // unusable is why an account cannot be used although its JWT is well formed and signed.
@@ -77,6 +80,9 @@ func DecodeClaims(name, token string) (*Claims, error) {
 		},
 		js:    claimsJS(&ac.Limits),
 		perms: PermissionsOf(&ac.DefaultPermissions),
+	}
+	if ac.Trace != nil {
+		c.traceDest, c.traceSampling = string(ac.Trace.Destination), ac.Trace.Sampling
 	}
 	for k, s := range ac.SigningKeys {
 		switch s := s.(type) {

@@ -165,7 +165,7 @@ func systemName(opts *config.Options) string {
 func (b *builder) add(opts *config.Options, name string, c *config.Account, maps []*config.Mapping, system bool) (*Account, error) {
 	s := &Snapshot{Limits: limitsOf(c), System: system, JetStream: jetStreamOf(opts, name, c, system)}
 	if c != nil {
-		s.DefaultPerms = c.DefaultPerms
+		s.DefaultPerms, s.TraceDest, s.TraceSampling = c.DefaultPerms, c.TraceDest, c.TraceSampling
 	}
 	var err error
 	if s.Mappings, err = compileMappings(maps, clusterName(opts)); err != nil {

@@ -61,6 +61,7 @@ func (b *builder) addClaims(opts *config.Options, c *Claims) error {
 	}
 	s := b.snaps[a]
 	s.Limits, s.DefaultPerms, s.Claims = c.limits, c.perms, c
+	s.TraceDest, s.TraceSampling = c.traceDest, c.traceSampling
 	if !s.System {
 		s.JetStream = c.js
 	}

@@ -51,6 +51,8 @@ type Reply struct {
 	Measured  bool
 	Header    map[string][]string
 	Requestor any
+	// Many answers are expected, whatever the export says.
+	Many bool
 
 	subject  string // of the answer
 	deadline int64
@@ -164,7 +166,7 @@ func (x *Replies) Take(subject string, now int64) (r *Reply, final bool) {
 	if r == nil {
 		return nil, false
 	}
-	if r.Import.Export.Response == Singleton {
+	if r.Import.Export.Response == Singleton && !r.Many {
 		x.drop(r)
 		return r, true
 	}

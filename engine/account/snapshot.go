@@ -17,6 +17,10 @@ type Snapshot struct {
 	// Mappings is what Map applies; its sources count as interest towards leafnodes. nil = none.
 	Mappings *subject.Table
 	System   bool
+	// TraceDest is where messages that ask for a trace with a traceparent are traced, "" for nowhere; TraceSampling the percentage of
+	// them that is.
+	TraceDest     string
+	TraceSampling int
 	// JetStream is what the account may use of it, nil when it is not enabled for it.
 	JetStream *JetStream
 	// Claims is the JWT of the account in operator mode, else nil.

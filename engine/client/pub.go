@@ -4,6 +4,7 @@ import (
 	"ramjet/engine"
 	"ramjet/engine/dispatch"
 	"ramjet/engine/interest"
+	"ramjet/engine/trace"
 	"ramjet/proto/subject"
 	"ramjet/proto/wire"
 )
@@ -16,11 +17,19 @@ const largePayload = 8 << 10
 
 // onPub handles PUB and HPUB: count, check, route, answer.
 func (p *Client) onPub(op *wire.Op) error {
+	if len(op.Header) > 0 && trace.Wants(op.Header, p.acct.Snap().TraceDest != "") {
+		return p.onTraced(op)
+	}
+	p.publish(op)
+	return nil
+}
+
+func (p *Client) publish(op *wire.Op) {
 	l := p.Lane()
 	l.CountIn(len(op.Header) + len(op.Payload))
 	if p.mode&checked != 0 || suspicious(op.Subject) || suspicious(op.Reply) {
 		if !p.admit(op) {
-			return nil
+			return
 		}
 	}
 	m := &l.Msg
@@ -39,7 +48,6 @@ func (p *Client) onPub(op *wire.Op) error {
 	if out.Delivered == 0 && p.mode&noResponders != 0 && len(op.Reply) > 0 {
 		p.answerNobody(op)
 	}
-	return nil
 }
 
 // suspicious is a cheap test for subjects that may be reserved: `_R`, `_G` or `$`.
@@ -54,12 +62,12 @@ func (p *Client) admit(op *wire.Op) bool {
 		(p.mode&restricted != 0 && !p.mayPublish(s)) ||
 		(has(s, "$NRG.") && p.mode&systemAccount == 0) {
 		p.Logf(engine.Error, "RJ-C008", "Publish Violation - Subject %q", s)
-		p.SendErr(wire.PubViolation(s))
+		p.reject(wire.PubViolation(s))
 		return false
 	}
 	if len(reply) > 0 && (has(reply, "_R_.") || has(reply, "$JS.ACK.") || gatewayReply(reply)) {
 		p.Logf(engine.Error, "RJ-C009", "Publish Violation - Reply %q", reply)
-		p.SendErr(wire.ReplyViolation(reply))
+		p.reject(wire.ReplyViolation(reply))
 		return false
 	}
 	if p.mode&pedantic != 0 && !subject.ValidLiteral(subject.View(s)) {
@@ -69,6 +77,14 @@ func (p *Client) admit(op *wire.Op) bool {
 		p.sendOK()
 	}
 	return true
+}
+
+// reject tells the client why its message goes no further.
+func (p *Client) reject(why string) {
+	if t, ok := p.Lane().Msg.Trace.(*trace.Trace); ok {
+		t.Refuse(why)
+	}
+	p.SendErr(why)
 }
 
 // gatewayReply reports whether s is a subject only gateways use.

@@ -14,6 +14,7 @@ func (p *pass) plain() {
 		switch rules[s.Kind()] {
 		case local:
 			if echoOff && s.Sink().ID() == m.OriginID {
+				p.noEcho(s)
 				continue
 			}
 			p.deliver(s)
@@ -29,12 +30,23 @@ func (p *pass) plain() {
 
 // deliver offers the message to a connection that ends here; false if it was not taken.
 func (p *pass) deliver(s *interest.Sub) bool {
-	ctx, sink := p.ctx, s.Sink()
-	if ctx.NoStall && p.m.Origin == engine.Client && tooSlow(sink) {
-		ctx.Refused++
+	if p.m.Trace != nil && s.Kind() == engine.Client {
+		return p.deliverTraced(s)
+	}
+	sink := s.Sink()
+	if p.withheld(sink) {
 		return false
 	}
-	return p.count(sink, sink.Deliver(ctx.From, p.m, s))
+	return p.count(sink, sink.Deliver(p.ctx.From, p.m, s))
+}
+
+// withheld reports that sink does not get the message because it is too slow and producers are not to wait for it.
+func (p *pass) withheld(sink interest.Sink) bool {
+	if !p.ctx.NoStall || p.m.Origin != engine.Client || !tooSlow(sink) {
+		return false
+	}
+	p.ctx.Refused++
+	return true
 }
 
 // count books a verdict and reports whether the message was handed over.
@@ -73,26 +85,36 @@ func (p *pass) link(s *interest.Sub) int {
 	return len(ctx.links) - 1
 }
 
+// sendLink sends to the i-th link of ctx.links, of which l is a copy: the delivery may publish and grow ctx.links. True if it was handed
+// over.
+func (p *pass) sendLink(l link, i int) bool {
+	ctx := p.ctx
+	remote, ok := l.sink.(LinkSink)
+	if !ok {
+		return p.count(l.sink, l.sink.Deliver(ctx.From, p.m, l.first))
+	}
+	at := len(ctx.members)
+	for _, c := range ctx.picks[p.picks:] {
+		if c.link == i {
+			ctx.members = append(ctx.members, c.sub)
+		}
+	}
+	ok = p.count(l.sink, remote.DeliverLink(ctx.From, p.m, l.plain, ctx.members[at:]))
+	clear(ctx.members[at:])
+	ctx.members = ctx.members[:at]
+	return ok
+}
+
 // sendLinks is stage 5.
 func (p *pass) sendLinks() {
 	ctx := p.ctx
 	end := len(ctx.links)
 	for i := p.links; i < end; i++ {
-		l := ctx.links[i] // a copy: the delivery may publish and grow ctx.links
-		remote, ok := l.sink.(LinkSink)
-		if !ok {
-			p.count(l.sink, l.sink.Deliver(ctx.From, p.m, l.first))
-			continue
+		if p.m.Trace != nil {
+			p.sendTraced(ctx.links[i], i)
+		} else {
+			p.sendLink(ctx.links[i], i)
 		}
-		at := len(ctx.members)
-		for _, c := range ctx.picks[p.picks:] {
-			if c.link == i {
-				ctx.members = append(ctx.members, c.sub)
-			}
-		}
-		p.count(l.sink, remote.DeliverLink(ctx.From, p.m, l.plain, ctx.members[at:]))
-		clear(ctx.members[at:])
-		ctx.members = ctx.members[:at]
 	}
 	clear(ctx.links[p.links:]) // keep no closed connection alive
 	clear(ctx.picks[p.picks:])

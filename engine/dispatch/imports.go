@@ -7,6 +7,7 @@ import (
 	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/interest"
+	"ramjet/engine/trace"
 	"ramjet/proto/header"
 	"ramjet/proto/subject"
 )
@@ -16,6 +17,11 @@ type hop struct {
 	export *account.Export
 	share  bool // the first importer of the chain tells who asks
 	prev   *hop
+	// Of a traced request: the trace, which may end here, the import, and the subject in the account of the service that leads to
+	// where the trace goes, "" if nobody needed it yet.
+	trace   *trace.Trace
+	by      *account.ServiceImport
+	traceTo string
 }
 
 // jsAck begins reply subjects of JetStream messages. They mean the same in every account.
@@ -53,7 +59,8 @@ func (r *Router) usable(v interface {
 // or an answer is no message of a stream.
 func (p *pass) imported(x *account.Shadow) bool {
 	m, ctx := p.m, p.ctx
-	if p.via != nil || !p.r.usable(x.Import) || m.NoEcho && m.OriginID != 0 && x.ID() == m.OriginID {
+	echo := m.NoEcho && m.OriginID != 0 && x.ID() == m.OriginID
+	if p.via != nil || !p.r.usable(x.Import) || echo && m.Trace == nil {
 		return false
 	}
 	subj, route, in, at := m.Subject, m.To, m.Account, len(ctx.mapped)
@@ -61,7 +68,12 @@ func (p *pass) imported(x *account.Shadow) bool {
 	ctx.keepMapped(at, to)
 	direct(m, to)
 	m.Account = x.Importer.Ref()
-	ok := p.deliver(x.Sub)
+	ok := false
+	if m.Trace != nil {
+		ok = p.importTraced(x, to, echo)
+	} else {
+		ok = p.deliver(x.Sub)
+	}
 	m.Subject, m.To, m.Account = subj, route, in
 	ctx.mapped = ctx.mapped[:min(at, len(ctx.mapped))]
 	return ok
@@ -106,13 +118,24 @@ func (p *pass) request(i *account.ServiceImport) bool {
 	m.Header = r.requestInfo(i, &via, &asked)
 	m.Account, m.Crossed = i.From.Ref(), true
 	var out Outcome
-	if mapping := i.From.Snap().Map; mapping != nil && m.To == nil {
+	mapping := i.From.Snap().Map
+	only := false // nobody gets it, and no answer comes
+	if m.Trace != nil {
+		via.by, via.trace = i, traceOf(m)
+		only = m.Trace.TraceOnly()
+	}
+	switch {
+	case m.Trace != nil && !p.enterTraced(i.From.Name(), asked.Route(), to, i.Export.AllowTrace):
+	case mapping != nil && m.To == nil:
 		out = r.mapped(ctx, i.From.Index(), mapping, m, nil, &via)
-	} else {
+	default:
 		out = r.route(ctx, i.From.Index(), m, nil, &via)
 	}
 	ctx.mapped = ctx.mapped[:min(at, len(ctx.mapped))]
 	*m = asked
+	if only && reply != nil {
+		i.From.Replies().Close(reply)
+	}
 	if out.Delivered == 0 && reply != nil {
 		i.From.Replies().Lose(reply, account.NoDelivery)
 	}
@@ -141,7 +164,10 @@ func (p *pass) answer(x *account.Replies) bool {
 	}
 	direct(m, []byte(reply.To))
 	m.Account, m.Crossed = reply.In.Ref(), true
-	out := r.route(ctx, reply.In.Index(), m, nil, &via)
+	var out Outcome
+	if m.Trace == nil || p.enterTraced(reply.In.Name(), answered.Route(), m.Route(), false) {
+		out = r.route(ctx, reply.In.Index(), m, nil, &via)
+	}
 	*m = answered
 	if out.Delivered == 0 && back != nil {
 		reply.In.Replies().Close(back)

@@ -54,6 +54,12 @@ func (r *Router) mapped(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.
 	if !mapped {
 		return r.route(ctx, x, m, queues, via)
 	}
+	switch {
+	case via == nil && m.Trace != nil:
+		traceOf(m).Mapped(to)
+	case via != nil && via.trace != nil:
+		via.trace.Remapped(to)
+	}
 	m.Subject = to
 	ctx.keepMapped(at, to)
 	out := r.deliver(ctx, x, m, queues, via, true)
@@ -104,7 +110,8 @@ type pass struct {
 	via          *hop
 	mapped       bool
 	out          Outcome
-	links, picks int // where its part of ctx.links and ctx.picks begins
+	links, picks int    // where its part of ctx.links and ctx.picks begins
+	shown        string // traced, on the way to a subscriber of another account: its subject as this account sees it
 }
 
 // enter and leave enclose deliveries: what a Sink publishes meanwhile uses other scratch.

@@ -41,6 +41,7 @@ func (p *pass) pick(g *interest.Group) {
 		switch r := rules[s.Kind()]; r {
 		case local:
 			if echoOff && s.Sink().ID() == m.OriginID {
+				p.noEcho(s)
 				continue
 			}
 			if p.deliver(s) {

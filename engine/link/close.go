@@ -49,6 +49,9 @@ func (c *Conn) parseError(e *wire.Error, data []byte) {
 		r = netio.ReasonMaxControlLine
 	case wire.ErrMaxPayload:
 		r = netio.ReasonMaxPayload
+		if p, ok := c.proto.(TooLarge); ok {
+			p.OnTooLarge(&c.lane.Op)
+		}
 	case wire.ErrAuth:
 		r = netio.ReasonAuthFailure
 		c.env.Events.AuthFailed(c, r)

@@ -148,6 +148,9 @@ func (c *Conn) Start() int64 { return c.start }
 // Closed reports whether the connection is closed or closing. Any goroutine.
 func (c *Conn) Closed() bool { return c.flags.Load()&flagClosed != 0 }
 
+// PeerName implements dispatch.Peer: what a client calls itself, or the name of a server.
+func (c *Conn) PeerName() string { return c.ident.Load().Name }
+
 // Slow reports whether more is queued than the soft limit. Any goroutine.
 func (c *Conn) Slow() bool { return c.out.Slow() }
 

@@ -78,6 +78,21 @@ func (c *Conn) write(from engine.LoopID, l *Lane, f uint32, m *engine.Msg, s *in
 // and two line ends.
 const headRoom = 32
 
+// Vet implements dispatch.Peer: what Deliver would answer. Any goroutine.
+func (c *Conn) Vet(m *engine.Msg, s *interest.Sub) engine.Verdict {
+	f := c.flags.Load()
+	switch {
+	case f&flagClosed != 0:
+		return engine.Closed
+	case s.Closed(), s.Max() > 0 && s.Delivered() >= s.Max():
+		return engine.Refused
+	}
+	if f&flagFilter != 0 {
+		return c.vet(flagFilter, m, s)
+	}
+	return engine.OK
+}
+
 // vet decides about deliveries that are not on the shortest path; OK lets them go on.
 func (c *Conn) vet(f uint32, m *engine.Msg, s *interest.Sub) engine.Verdict {
 	if f&flagClosed != 0 {

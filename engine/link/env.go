@@ -9,6 +9,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/dispatch"
 	"ramjet/engine/netio"
+	"ramjet/engine/trace"
 	"ramjet/proto/base/bufpool"
 	"ramjet/proto/base/clock"
 	"ramjet/proto/wire"
@@ -25,6 +26,7 @@ type Env struct {
 	Accounts *account.Registry
 	Router   *dispatch.Router
 	Registry *Registry
+	Tracer   *trace.Tracer
 	// Ctx returns the dispatch context of a loop.
 	Ctx func(engine.LoopID) *dispatch.Ctx
 	// Info returns the server-wide part of INFO for a listener; the link fills the per-connection part.

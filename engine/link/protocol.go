@@ -35,6 +35,10 @@ type Appender interface {
 	Append(dst []byte, m *engine.Msg, s *interest.Sub) (out []byte, size int)
 }
 
+// TooLarge is implemented by protocols that want to know which message is too large, before the connection is closed. op has what
+// wire.ErrMaxPayload says. Loop.
+type TooLarge interface{ OnTooLarge(op *wire.Op) }
+
 // Suspension of the feed, returned by Protocol.OnOp.
 var (
 	// ErrHold: the operation was handled; the bytes after it wait for Resume.

@@ -10,7 +10,9 @@ import (
 	"ramjet/engine/dispatch"
 	"ramjet/engine/interest"
 	"ramjet/engine/link"
+	"ramjet/engine/trace"
 	"ramjet/js/host"
+	"ramjet/js/stream"
 	"ramjet/proto/jsapi"
 )
 
@@ -129,6 +131,9 @@ func (k *busSink) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) en
 	if m.Origin == engine.Client || m.Origin == engine.Leaf {
 		v.Client = m.OriginID
 	}
+	if t, ok := m.Trace.(*trace.Trace); ok {
+		v.Trace = busTrace{t}
+	}
 	if k.cut > 0 {
 		v.plain = append(append(v.plain[:0], "$JS."...), m.Subject[len("$JS.")+k.cut:]...)
 		v.Subject = v.plain
@@ -151,6 +156,12 @@ func (k *busSink) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) en
 	}
 	return engine.OK
 }
+
+// busTrace implements host.Trace.
+type busTrace struct{ *trace.Trace }
+
+// Reached implements host.Trace.
+func (t busTrace) Reached(name string) stream.Trace { return t.Trace.Reached(name) }
 
 // interest reports whether somebody listens on a literal subject of an account.
 func (h *busHub) interest(name string, subject []byte) bool {

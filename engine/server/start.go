@@ -135,6 +135,7 @@ func (s *Server) startLoops(o *config.Options) error {
 		Accounts: s.accounts,
 		Router:   s.router,
 		Registry: s.registry,
+		Tracer:   s.tracer(),
 		Ctx:      s.ctx,
 		Info:     s.info,
 		Events:   s.linkEvents(),

@@ -24,7 +24,12 @@ func accepted(hdr []byte) encoding {
 	if len(hdr) == 0 {
 		return plain
 	}
-	v := strings.ToLower(string(header.Get(hdr, header.AcceptEncoding)))
+	return encodingOf(string(header.Get(hdr, header.AcceptEncoding)))
+}
+
+// encodingOf returns the encoding that a value of Accept-Encoding asks for.
+func encodingOf(v string) encoding {
+	v = strings.ToLower(v)
 	switch {
 	case strings.Contains(v, "snappy"), strings.Contains(v, "s2"):
 		return snappy

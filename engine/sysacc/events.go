@@ -173,6 +173,18 @@ func (s *Service) sendConns(w *worker, v *sysapi.AccountStat, subjects ...string
 	}
 }
 
+// Traced publishes the event of a traced message to dest in account a. acceptEncoding is what its publisher can read. Without a system
+// account nothing is traced. Any goroutine.
+func (s *Service) Traced(a *account.Account, dest, acceptEncoding string, v *sysapi.TraceEvent) {
+	if s.p.Accounts.System() == nil {
+		return
+	}
+	s.note(func(w *worker) {
+		v.Server = *s.serverInfo()
+		s.sendIn(w, a, dest, "", encodingOf(acceptEncoding), v)
+	})
+}
+
 // Measured publishes the latency of a service to subj in account a. Any goroutine.
 func (s *Service) Measured(a *account.Account, subj string, v *sysapi.ServiceLatency) {
 	now := s.p.Clock.Now().UTC()

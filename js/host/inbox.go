@@ -1,6 +1,7 @@
 package host
 
 import (
+	"ramjet/js/stream"
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
 )
@@ -60,16 +61,34 @@ type port struct {
 	c    *Consumer
 	feed uint64 // itemFeed: of the engine that follows the origin
 	kind itemKind
+	// trace, when not nil: the port is that of one message, which is traced.
+	trace stream.Trace
+}
+
+// traced returns a port for m alone, which is traced. Where the message is stored it is to cause no traces when it is delivered.
+func (p *port) traced(m *Msg) *port {
+	own := *p
+	own.trace = m.Trace.Reached(p.st.name)
+	if !m.Trace.TraceOnly() {
+		m.Header = header.AppendSet(nil, m.Header, header.TraceDest, []byte(header.TraceDisabled))
+	}
+	return &own
 }
 
 // Deliver implements Inbox. Steps: copy once, count the bytes, push. Busy pauses the publisher: too much waits here or, because the
 // disk is slow, in the journal. A full inbox refuses publishes with 10167 and drops the rest, which is counted.
 func (p *port) Deliver(m *Msg) Verdict {
+	if m.Trace != nil && p.kind == itemPublish {
+		p = p.traced(m)
+	}
 	sh := p.sh
 	o := &sh.h.o
 	f := sh.in.push(item{port: p, kind: p.kind}, m, o.InboxSize, o.InboxBytes)
 	if !f.ok {
 		sh.dropped.Add(1)
+		if p.trace != nil {
+			p.trace.Done(jsapi.StreamTooManyRequests.Err().Description)
+		}
 		if p.kind == itemPublish && len(m.Reply) > 0 {
 			sh.h.tryPublish(m.Account, m.Reply, tooMany, jsapi.AppendPubError(nil, jsapi.StreamTooManyRequests.Err(), p.st.name))
 		}

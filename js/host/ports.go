@@ -17,6 +17,15 @@ type Msg struct {
 	Client                          uint64 // connection on this server, 0: none
 	Subject, Reply, Header, Payload []byte
 	Helper                          *Helper // of the loop that delivers; nil: it does not help
+	Trace                           Trace   // nil for almost every message
+}
+
+// Trace hears where a message gets that is traced for its publisher.
+type Trace interface {
+	// TraceOnly reports that the message is not to be stored.
+	TraceOnly() bool
+	// Reached notes that the message was given to a stream. Only during Deliver.
+	Reached(stream string) stream.Trace
 }
 
 // Verdict is what an Inbox says about a message.

@@ -151,7 +151,7 @@ func (s *Shard) handle(it *item) {
 	p := it.packet()
 	switch it.kind {
 	case itemPublish:
-		it.port.st.publish(&p)
+		it.port.st.publish(&p, it.port.trace)
 	case itemFeed:
 		it.port.st.fed(it.port.feed, &p)
 	case itemDirect:

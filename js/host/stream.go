@@ -144,11 +144,14 @@ func (s *Stream) refusal() *jsapi.Error {
 	return nil
 }
 
-func (s *Stream) publish(p *packet) {
+func (s *Stream) publish(p *packet, t stream.Trace) {
 	if s.gone {
+		if t != nil {
+			t.Done(jsapi.StreamNotFound.Err().Description)
+		}
 		return
 	}
-	s.in = stream.Inbound{Subject: p.subject, Reply: p.reply, Header: p.header, Payload: p.payload}
+	s.in = stream.Inbound{Subject: p.subject, Reply: p.reply, Header: p.header, Payload: p.payload, Trace: t}
 	s.take(&s.in)
 }
 
@@ -157,6 +160,9 @@ func (s *Stream) take(in *stream.Inbound) *jsapi.Error {
 	if err := s.refusal(); err != nil {
 		if len(in.Reply) > 0 && !s.m.Config().NoAck {
 			s.sh.bus.Publish(s.acct.name, in.Reply, nil, nil, jsapi.AppendPubError(nil, err, s.name))
+		}
+		if in.Trace != nil {
+			in.Trace.Done(err.Description)
 		}
 		return err
 	}

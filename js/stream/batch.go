@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"slices"
 
 	"ramjet/js/op"
 	"ramjet/proto/header"
@@ -75,20 +76,23 @@ func (f *Front) checkOpen(p *publish) *jsapi.Error {
 	return nil
 }
 
-// publishAtomic takes a message of an atomic batch.
-func (f *Front) publishAtomic(p *publish) {
+// publishAtomic takes a message of an atomic batch; what it returns was answered.
+func (f *Front) publishAtomic(p *publish) *jsapi.Error {
 	h := &p.h
 	id := string(h.batchID)
 	b := f.atomic[id]
-	fail := func(err *jsapi.Error, reason string) {
+	refuse := func(err *jsapi.Error) *jsapi.Error {
+		f.refuse(p.in.Reply, err, p.out)
+		return err
+	}
+	fail := func(err *jsapi.Error, reason string) *jsapi.Error {
 		if b != nil {
 			f.dropAtomic(b, reason, p.out)
 		}
-		f.refuse(p.in.Reply, err, p.out)
+		return refuse(err)
 	}
 	if err := f.checkOpen(p); err != nil {
-		f.refuse(p.in.Reply, err, p.out)
-		return
+		return refuse(err)
 	}
 	seq, ok := jsapi.ParseUint(h.batchSeq)
 	eob := string(h.batchCommit) == jsapi.BatchCommitEOB
@@ -98,23 +102,17 @@ func (f *Front) publishAtomic(p *publish) {
 	}
 	switch {
 	case !f.m.cfg.AllowAtomic:
-		f.refuse(p.in.Reply, jsapi.AtomicPublishDisabled.Err(), p.out)
-		return
+		return refuse(jsapi.AtomicPublishDisabled.Err())
 	case len(id) > maxBatchID:
-		f.refuse(p.in.Reply, jsapi.AtomicPublishInvalidBatchID.Err(), p.out)
-		return
+		return refuse(jsapi.AtomicPublishInvalidBatchID.Err())
 	case !ok:
-		f.refuse(p.in.Reply, jsapi.AtomicPublishMissingSeq.Err(), p.out)
-		return
+		return refuse(jsapi.AtomicPublishMissingSeq.Err())
 	case b == nil && seq != 1 && size > most:
-		f.refuse(p.in.Reply, jsapi.AtomicPublishTooLargeBatch.With("size", most), p.out)
-		return
+		return refuse(jsapi.AtomicPublishTooLargeBatch.With("size", most))
 	case b == nil && seq != 1:
-		f.refuse(p.in.Reply, jsapi.AtomicPublishIncompleteBatch.Err(), p.out)
-		return
+		return refuse(jsapi.AtomicPublishIncompleteBatch.Err())
 	case b == nil && (len(f.atomic) >= f.cfg.Batch.AtomicPerStream || !f.total(false, 1)):
-		f.refuse(p.in.Reply, jsapi.AtomicPublishTooManyInflight.Err(), p.out)
-		return
+		return refuse(jsapi.AtomicPublishTooManyInflight.Err())
 	case b == nil:
 		if f.atomic == nil {
 			f.atomic = make(map[string]*atomicBatch)
@@ -124,24 +122,22 @@ func (f *Front) publishAtomic(p *publish) {
 	}
 	switch {
 	case h.batchCommit != nil && !eob && string(h.batchCommit) != jsapi.BatchCommit:
-		fail(jsapi.AtomicPublishInvalidBatchCommit.Err(), "")
-		return
+		return fail(jsapi.AtomicPublishInvalidBatchCommit.Err(), "")
 	case h.level != nil && !jsapi.LevelSupported(h.level):
-		fail(jsapi.RequiredApiLevel.Err(), "unsupported")
-		return
+		return fail(jsapi.RequiredApiLevel.Err(), "unsupported")
 	case seq != uint64(len(b.msgs))+1 || seq == 1 && eob:
-		fail(jsapi.AtomicPublishIncompleteBatch.Err(), "incomplete")
-		return
+		return fail(jsapi.AtomicPublishIncompleteBatch.Err(), "incomplete")
 	case size > most:
-		fail(jsapi.AtomicPublishTooLargeBatch.With("size", most), "large")
-		return
+		return fail(jsapi.AtomicPublishTooLargeBatch.With("size", most), "large")
+	}
+	if p.only() {
+		return f.tryAtomic(b, p, eob)
 	}
 	b.last = p.now
 	if !eob {
 		n := len(p.subject) + len(p.header) + len(p.payload)
 		if f.batchMem+n > f.cfg.Batch.AtomicBytes {
-			fail(jsapi.AtomicPublishTooLargeBatch.With("size", most), "large")
-			return
+			return fail(jsapi.AtomicPublishTooLargeBatch.With("size", most), "large")
 		}
 		b.msgs = append(b.msgs, stagedMsg{bytes.Clone(p.subject), bytes.Clone(p.header), bytes.Clone(p.payload)})
 		b.size += n
@@ -151,13 +147,41 @@ func (f *Front) publishAtomic(p *publish) {
 		if len(p.in.Reply) > 0 && !f.m.cfg.NoAck {
 			p.out.send(p.in.Reply, nil, nil)
 		}
-		return
+		if p.in.Trace != nil {
+			p.in.Trace.Accepted(p.subject, false)
+		}
+		return nil
 	}
 	if eob {
 		last := &b.msgs[len(b.msgs)-1]
 		last.header = header.AppendSet(nil, last.header, jsapi.HdrBatchCommit, []byte(jsapi.BatchCommit))
 	}
-	f.commit(b, p)
+	return f.commit(b, p)
+}
+
+// tryAtomic checks a message of an atomic batch, and the batch if it is the commit; nothing changes.
+func (f *Front) tryAtomic(b *atomicBatch, p *publish, eob bool) (err *jsapi.Error) {
+	try := &atomicBatch{id: b.id, msgs: slices.Clone(b.msgs)}
+	if !eob {
+		try.msgs = append(try.msgs, stagedMsg{p.subject, p.header, p.payload})
+	}
+	reply, out, batch := p.in.Reply, p.out, p.b
+	if p.h.batchCommit == nil {
+		p.in.Trace.Accepted(p.subject, false)
+	} else {
+		mark := f.mark(batch)
+		if err = f.stage(try, p); err == nil {
+			f.rollback(&mark, batch)
+		}
+	}
+	p.held = false
+	if len(b.msgs) == 0 {
+		f.closeAtomic(b) // nothing was sent for it but what is only checked
+	}
+	if err != nil {
+		f.refuse(reply, err, out)
+	}
+	return err
 }
 
 // frontMark is what a failed commit returns to.
@@ -196,9 +220,20 @@ func (f *Front) rollback(m *frontMark, b *op.Batch) {
 	b.Truncate(m.batch)
 }
 
-// commit checks the messages of the batch in order and proposes all of them, or none.
-func (f *Front) commit(b *atomicBatch, p *publish) {
-	reply, now, out, batch := p.in.Reply, p.now, p.out, p.b
+// commit proposes the messages of the batch, and answers if that is not possible.
+func (f *Front) commit(b *atomicBatch, p *publish) *jsapi.Error {
+	reply, out := p.in.Reply, p.out
+	err := f.stage(b, p)
+	f.closeAtomic(b)
+	if err != nil {
+		f.refuse(reply, err, out)
+	}
+	return err
+}
+
+// stage checks the messages of the batch in order and proposes all of them, or none. p is that of the message that commits.
+func (f *Front) stage(b *atomicBatch, p *publish) *jsapi.Error {
+	asked, now, out, batch := p.in, p.now, p.out, p.b
 	mark := f.mark(batch)
 	b.subjs = make(map[string]bool, len(b.msgs))
 	var in Inbound
@@ -206,18 +241,16 @@ func (f *Front) commit(b *atomicBatch, p *publish) {
 		s := &b.msgs[i]
 		in = Inbound{Subject: s.subject, Header: s.header, Payload: s.payload}
 		if i == len(b.msgs)-1 {
-			in.Reply = reply
+			in.Reply, in.Trace = asked.Reply, asked.Trace
 		}
 		*p = publish{in: &in, subject: s.subject, header: s.header, payload: s.payload, now: now, b: batch, out: out, inBatch: true, atomic: b}
 		p.h.parse(s.header)
 		if err := f.commitOne(b, p, i); err != nil {
 			f.rollback(&mark, batch)
-			f.closeAtomic(b)
-			f.refuse(reply, err, out)
-			return
+			return err
 		}
 	}
-	f.closeAtomic(b)
+	return nil
 }
 
 // dropLevel removes the header that asks for an API level, which is not stored.

@@ -89,33 +89,43 @@ const (
 	fastPing
 )
 
-// publishFast takes a message of a fast batch.
-func (f *Front) publishFast(p *publish) {
+// publishFast takes a message of a fast batch; what it returns was answered.
+func (f *Front) publishFast(p *publish) *jsapi.Error {
 	var r fastReply
 	b, err := f.findFast(p, &r)
 	if err != nil {
 		f.refuse(p.in.Reply, err, p.out)
-		return
+		return err
 	}
 	reply := p.in.Reply
+	if p.only() {
+		p.fast, p.fastSeq = b, r.seq
+		if err = f.decide(p); err != nil {
+			p.out.fastErr(reply, r.seq, err)
+		}
+		if b.last == 0 {
+			f.closeFast(b) // nothing was sent for it but what is only checked
+		}
+		return err
+	}
 	b.at = p.now
 	switch {
 	case r.op == fastPing:
 		f.pingFast(b, &r, reply, p.out)
-		return
+		return nil
 	case b.ending:
-		return // its PubAck is on the way
+		return nil // its PubAck is on the way
 	case r.seq != b.last+1:
 		p.out.fastGap(reply, b.last+1, r.seq)
 		if !b.gapOK || r.seq <= b.last {
 			f.endFast(b, reply, p.out)
-			return
+			return nil
 		}
 	}
 	if r.op == fastCommitEOB {
 		f.caughtUp(b, r.seq-1)
 		f.endFast(b, reply, p.out)
-		return
+		return nil
 	}
 	b.last = r.seq
 	if r.seq == 1 && r.op != fastCommit && !f.m.cfg.NoAck {
@@ -130,19 +140,20 @@ func (f *Front) publishFast(p *publish) {
 	case r.seq == 1 && !r.gapOK:
 		f.closeFast(b)
 		f.refuse(reply, err, p.out)
-		return
+		return err
 	default:
 		p.out.fastErr(reply, r.seq, err)
 		if r.gapOK && r.op != fastCommit {
-			return
+			return err
 		}
 		f.caughtUp(b, r.seq-1)
 		f.endFast(b, reply, p.out)
-		return
+		return err
 	}
 	if r.op == fastCommit {
 		f.endFast(b, reply, p.out)
 	}
+	return nil
 }
 
 // findFast returns the batch of a message, which may open it.

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"cmp"
+
 	"ramjet/js/op"
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
@@ -25,6 +27,17 @@ type Inbound struct {
 	Origin                          Origin
 	Seq                             uint64 // Mirror
 	Time                            int64  // Mirror: unix nanoseconds
+	Trace                           Trace  // Client; nil for almost every message
+}
+
+// Trace hears what a stream does with a message that is traced for its publisher. Owner: the shard.
+type Trace interface {
+	// TraceOnly reports that the message is only to be checked: nothing changes.
+	TraceOnly() bool
+	// Accepted notes that it passed the checks and is stored as subject, or nothing is, because nobody is interested.
+	Accepted(subject []byte, noInterest bool)
+	// Done ends the trace: the message is in force, or it is not, because of why.
+	Done(why string)
 }
 
 // Quota is what the limits of server and account say about more bytes. Owner: the shard; nil: no limits.
@@ -110,8 +123,12 @@ type publish struct {
 	fast      *fastBatch
 	fastSeq   uint64
 	atomic    *atomicBatch
-	count     int // messages of the atomic batch, on its last one
+	count     int  // messages of the atomic batch, on its last one
+	held      bool // the trace ends when the message is applied
 }
+
+// only reports that the message is only to be checked.
+func (p *publish) only() bool { return p.in.Trace != nil && p.in.Trace.TraceOnly() }
 
 type checkFn func(f *Front, p *publish) *jsapi.Error
 
@@ -128,6 +145,7 @@ type pending struct {
 	counted bool // in inMsgs and inBytes
 	id      bool
 	counter bool
+	trace   Trace
 }
 
 // ring is a queue of pending messages whose slots keep their buffers.
@@ -203,25 +221,40 @@ func (f *Front) LastSeq() uint64 { return f.seq }
 func (f *Front) InFlight() int { return int(f.pend.tail - f.pend.head) }
 
 // Publish decides about one message at now (unix nanoseconds): it adds commands to b, or an answer to out. The error is
-// why it was refused, for senders that have no reply subject; members of batches are answered by their batch alone.
+// why it was refused, for senders that have no reply subject.
 func (f *Front) Publish(in *Inbound, now int64, b *op.Batch, out *Effects) *jsapi.Error {
 	p := &f.p
 	*p = publish{in: in, subject: in.Subject, header: in.Header, payload: in.Payload, now: now, b: b, out: out, clustered: f.cfg.Clustered}
 	p.h.parse(in.Header)
+	var err *jsapi.Error
 	switch {
 	case in.Origin == Client && p.fastReply() != nil:
-		f.publishFast(p)
-		return nil
+		err = f.publishFast(p)
 	case in.Origin == Client && p.h.batchID != nil:
-		f.publishAtomic(p)
-		return nil
+		err = f.publishAtomic(p)
+	default:
+		if err = f.decide(p); err != nil {
+			f.refuse(in.Reply, err, out)
+		} else if p.isDup || !p.only() {
+			f.accept(p)
+		}
 	}
-	if err := f.decide(p); err != nil {
-		f.refuse(in.Reply, err, out)
-		return err
+	if in.Trace != nil && !p.held {
+		endTrace(in.Trace, p.isDup, err)
 	}
-	f.accept(p)
-	return nil
+	return err
+}
+
+// endTrace ends the trace of a message that is not stored, or was only to be checked.
+func endTrace(t Trace, duplicate bool, err *jsapi.Error) {
+	switch {
+	case err != nil:
+		t.Done(err.Description)
+	case duplicate:
+		t.Done("msgid is duplicate")
+	default:
+		t.Done("")
+	}
 }
 
 // SkipTo makes seq the last sequence without storing anything, if it is above it: the origin of a mirror has nothing up
@@ -258,6 +291,9 @@ func (f *Front) decide(p *publish) *jsapi.Error {
 		if p.isDup {
 			return nil
 		}
+	}
+	if p.in.Trace != nil {
+		p.in.Trace.Accepted(p.subject, p.skip)
 	}
 	return nil
 }
@@ -325,7 +361,8 @@ func (f *Front) accept(p *publish) {
 
 	q := f.pend.push()
 	*q = pending{seq: seq, size: p.size, reply: q.reply[:0], value: p.value, count: p.count, fast: p.fast, fastSeq: p.fastSeq,
-		id: c.MsgID != nil, counted: !p.skip && !p.replace, counter: p.total != nil}
+		id: c.MsgID != nil, counted: !p.skip && !p.replace, counter: p.total != nil, trace: p.in.Trace}
+	p.held = q.trace != nil
 	if !f.m.cfg.NoAck {
 		q.reply = append(q.reply, p.in.Reply...)
 	}
@@ -400,6 +437,9 @@ func (f *Front) Applied(c *op.Cmd, out *Effects) {
 		delete(f.counters, string(c.Subject))
 	}
 	f.pend.head++
+	if q.trace != nil {
+		q.trace.Done("")
+	}
 	switch {
 	case q.fast != nil:
 		q.fast.stream = q.seq
@@ -414,7 +454,7 @@ func (f *Front) Applied(c *op.Cmd, out *Effects) {
 	if len(f.waiters) > 0 {
 		f.settleWaiters(c.Seq, out)
 	}
-	q.value, q.batch, q.fast = nil, nil, nil
+	q.value, q.batch, q.fast, q.trace = nil, nil, nil, nil
 }
 
 // settleWaiters answers the duplicates of what is durable up to seq.
@@ -440,6 +480,10 @@ func (f *Front) Abort(err *jsapi.Error, out *Effects) {
 	for q := f.pend.first(); q != nil; q = f.pend.first() {
 		if err != nil && len(q.reply) > 0 && q.fast == nil {
 			out.refuse(q.reply, err, f.m.cfg.Name)
+		}
+		if q.trace != nil {
+			endTrace(q.trace, false, cmp.Or(err, jsapi.StreamNotFound.Err()))
+			q.trace = nil
 		}
 		f.pend.head++
 	}

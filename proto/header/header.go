@@ -25,6 +25,9 @@ const (
 	NatsRequestInfo = "Nats-Request-Info"
 )
 
+// TraceDisabled is the value of Nats-Trace-Dest that stops tracing on all servers to come. It is no valid subject.
+const TraceDisabled = "trace disabled"
+
 // Iter walks over the fields of a block in order. Duplicates appear as often as they are there.
 type Iter struct{ rest []byte }
 

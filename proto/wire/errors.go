@@ -19,8 +19,9 @@ type ErrorCode uint8
 const (
 	ErrParse       ErrorCode = iota // Protocol Violation
 	ErrControlLine                  // Maximum Control Line Exceeded
-	ErrMaxPayload                   // Maximum Message Payload Exceeded
-	ErrAuth                         // Authentication Failure
+	// ErrMaxPayload: Maximum Message Payload Exceeded. Op then has Kind, Subject, what has arrived of Header, and the size in Max.
+	ErrMaxPayload
+	ErrAuth // Authentication Failure
 )
 
 // Texts of -ERR, without quotes (reference/protocol.md, section 6). "closes" and "stays" say what

@@ -97,6 +97,9 @@ func parsePub(buf, arg []byte, next int, lim *Limits, op *Op) (n, need int, err 
 	}
 	n, need, err = payload(buf, next, size, lim)
 	if n == 0 {
+		if err == errMaxPayload {
+			tooLarge(op, a.tok[0], nil, size)
+		}
 		return 0, need, err
 	}
 	op.Kind = OpPub
@@ -128,6 +131,9 @@ func parseHpub(buf, arg []byte, next int, lim *Limits, op *Op) (n, need int, err
 	}
 	n, need, err = payload(buf, next, size, lim)
 	if n == 0 {
+		if err == errMaxPayload {
+			tooLarge(op, a.tok[0], buf[next:min(len(buf), next+hdr)], size)
+		}
 		return 0, need, err
 	}
 	op.Kind = OpPub
