@@ -115,8 +115,16 @@ func (c *Consumer) scheduleCheckpoint() {
 
 // checkpoint writes the state file and releases the journal. The state may be ahead of the journal's last sync, never behind the
 // records it replaces: everything of the group that lies before the head was appended by this goroutine.
-func (c *Consumer) checkpoint() {
-	if c.volatile() || c.gone || c.ckBusy || c.since == 0 {
+func (c *Consumer) checkpoint() { c.checkpointThen(func() {}) }
+
+// checkpointThen does so and calls done, on any goroutine, when the state as of now is in the file, or will not be.
+func (c *Consumer) checkpointThen(done func()) {
+	switch {
+	case c.volatile() || c.gone || (c.since == 0 && !c.ckBusy):
+		done()
+		return
+	case c.ckBusy:
+		c.ckWait = append(c.ckWait, done)
 		return
 	}
 	h, sh := c.st.h, c.st.sh
@@ -127,11 +135,14 @@ func (c *Consumer) checkpoint() {
 	state := &scons.State{Applied: index, Extra: c.eng.State().AppendSnapshot(nil)}
 	h.env.Go(func() {
 		c.settled()
-		err := scons.Save(h.env.FS, name, state, c.st.codec)
-		if err == nil && !c.marked {
-			err = h.cat.StateSaved(c.st.acct.name, c.st.name, c.name)
-			c.marked = err == nil
-		}
+		var err error
+		h.writes.run(func() {
+			err = scons.Save(h.env.FS, name, state, c.st.codec)
+			if err == nil && !c.marked {
+				err = h.cat.StateSaved(c.st.acct.name, c.st.name, c.name)
+				c.marked = err == nil
+			}
+		})
 		if err == nil {
 			h.journal.Release(c.group, pos)
 		}
@@ -140,10 +151,24 @@ func (c *Consumer) checkpoint() {
 			if err != nil {
 				c.since++
 			}
-			if c.since > 0 && !c.gone {
+			wait := c.ckWait
+			c.ckWait = nil
+			if len(wait) > 0 && err == nil && !c.gone {
+				c.checkpointThen(func() {
+					for _, fn := range wait {
+						fn()
+					}
+				})
+			} else {
+				for _, fn := range wait {
+					fn()
+				}
+			}
+			if c.since > 0 && !c.gone && !c.ckBusy {
 				c.scheduleCheckpoint()
 			}
 		})
+		done()
 	})
 }
 

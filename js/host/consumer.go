@@ -34,6 +34,7 @@ type Consumer struct {
 	timer    wheel.Timer
 	ckTimer  wheel.Timer
 	ckBusy   bool
+	ckWait   []func()
 	marked   bool // the state file was written once; only one checkpoint at a time
 	since    int64
 	isReady  bool

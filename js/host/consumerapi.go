@@ -80,7 +80,8 @@ func (c *Consumer) createLater(m *catalog.Meta) {
 	h.env.Go(func() {
 		defer h.making.Done()
 		defer close(c.made)
-		if err := h.cat.Create(c.dir(), m); err != nil {
+		var err error
+		if h.writes.run(func() { err = h.cat.Create(c.dir(), m) }); err != nil {
 			h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s' will not survive a restart: %v", c.st.acct.name, c.st.name, c.name, err)
 		}
 	})

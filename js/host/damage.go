@@ -16,7 +16,7 @@ import (
 
 // recoveryDamage is what the journal was found to lack while it was replayed. A range whose owner is not known may have held records of
 // every stream, except of those that have a later record without a gap before it, and of all if the last stop was clean: then the files of
-// the streams hold everything. A stream that is not excepted is read only: going on would give sequences away twice that were acknowledged.
+// streams and consumers hold everything. A stream that is not excepted is read only: going on would give sequences away twice that were acknowledged.
 type recoveryDamage struct {
 	clean bool
 	list  []foundDamage
@@ -48,7 +48,7 @@ func (d *recoveryDamage) why(s *Stream) string {
 // of returns what a consumer may lack. It goes on: messages come again rather than get lost.
 func (d *recoveryDamage) of(c *Consumer) string {
 	for i, f := range d.list {
-		if !c.volatile() && (f.group == 0 || f.group == c.group) && (f.anywhere || i >= c.proven) {
+		if !d.clean && !c.volatile() && (f.group == 0 || f.group == c.group) && (f.anywhere || i >= c.proven) {
 			return "the journal is damaged, a record may be missing: " + f.text
 		}
 	}
@@ -73,30 +73,33 @@ func (s *Stream) keepDamage() {
 	}
 }
 
-// The file that says that the last stop was clean: everything of all streams is in their own files.
-const cleanName = "/clean"
+// The file that says that the last stop was clean: everything of all streams and consumers is in their own files.
+const (
+	cleanName = "/clean"
+	cleanText = "All streams and consumers were checkpointed when the server stopped.\n"
+)
 
 func (h *Host) wasClean() bool {
-	_, err := h.env.FS.Stat(h.o.Dir + cleanName)
-	return err == nil
+	b, err := vfs.ReadFile(h.env.FS, h.o.Dir+cleanName, 1<<10)
+	return err == nil && string(b) == cleanText
 }
 
 // unmarkClean is called before anything is written.
 func (h *Host) unmarkClean() error {
-	if !h.damage.clean {
+	switch err := h.env.FS.Remove(h.o.Dir + cleanName); {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err := h.env.FS.Remove(h.o.Dir + cleanName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	case err != nil:
 		return err
 	}
 	return h.env.FS.SyncDir(h.o.Dir)
 }
 
 func (h *Host) markClean() error {
-	return vfs.WriteAtomic(h.env.FS, h.o.Dir+cleanName, []byte("All streams were checkpointed when the server stopped.\n"))
+	return vfs.WriteAtomic(h.env.FS, h.o.Dir+cleanName, []byte(cleanText))
 }
 
-// allSaved reports whether everything of all streams is in their own files. The shards have ended.
+// allSaved reports whether everything of all streams and consumers is in their own files. The shards have ended.
 func (h *Host) allSaved() bool {
 	for _, a := range h.all() {
 		a.mu.RLock()
@@ -108,6 +111,11 @@ func (h *Host) allSaved() bool {
 		for _, s := range a.list() {
 			if s.store != nil && (s.broken != nil || s.writeErr != nil || s.inflight > 0 || s.since > 0 || s.ckBusy) {
 				return false
+			}
+			for _, c := range s.consumers {
+				if !c.volatile() && (c.since > 0 || c.ckBusy || c.needSnap) {
+					return false
+				}
 			}
 		}
 	}

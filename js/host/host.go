@@ -47,10 +47,27 @@ type Host struct {
 
 	making sync.WaitGroup // files of ephemeral consumers
 
+	writes, reads slots // of blocking work on files
+
 	apiMu  sync.Mutex // the bus of the API, one goroutine at a time
 	apiBus Bus
 	rndMu  sync.Mutex // leaf
 	rnd    *rng.Source
+}
+
+// slots bound how many goroutines are in calls of the file system at a time: each of them is a thread of the operating system. Who holds a slot
+// waits for nobody who needs one.
+type slots chan struct{}
+
+const (
+	writeSlots = 64
+	readSlots  = 128
+)
+
+func (s slots) run(fn func()) {
+	s <- struct{}{}
+	defer func() { <-s }()
+	fn()
 }
 
 // Recovery says how the start went.
@@ -76,7 +93,8 @@ func Open(env Env, o Options) (*Host, error) {
 	if env.Go == nil {
 		env.Go = func(fn func()) { go fn() }
 	}
-	h := &Host{env: env, o: o, accounts: map[string]*Account{}, rnd: env.Rand.Fork(), apiBus: env.Bus(-1)}
+	h := &Host{env: env, o: o, accounts: map[string]*Account{}, rnd: env.Rand.Fork(), apiBus: env.Bus(-1),
+		writes: make(slots, writeSlots), reads: make(slots, readSlots)}
 	h.groups.owner = map[journal.GroupID]any{}
 	h.Tune(o.Tunable)
 	h.SetMax(o.MaxMemory, o.MaxStore)
@@ -293,7 +311,16 @@ func (h *Host) checkpointAll(d time.Duration) {
 			wg.Add(1)
 			s.sh.post(func() {
 				s.endRequests()
+				for _, c := range s.consumers {
+					c.finish() // what the end of its requests decided
+				}
+				s.settleTurn()
+				wg.Add(1 + len(s.consumers))
 				s.checkpointThen(func(error) { wg.Done() })
+				for _, c := range s.consumers {
+					c.checkpointThen(wg.Done)
+				}
+				wg.Done()
 			})
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"ramjet/js/consumer"
@@ -55,7 +57,10 @@ func (h *Host) recover() error {
 	return nil
 }
 
-const openers = 8 // stores opened at a time
+const (
+	openers      = 8         // stores opened at a time
+	replayedMuch = 256 << 10 // bytes replayed into a stream after which it is checkpointed at once
+)
 
 func (h *Host) openAll(entries []catalog.Entry) {
 	var wg sync.WaitGroup
@@ -113,7 +118,7 @@ func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
 			return err
 		}
 	}
-	s.applied = rec.Applied
+	s.applied, s.rebuilt = rec.Applied, rec.Rebuilt
 	s.m = stream.NewMachine(cfg, s.log, s)
 	if state == nil || rec.Rebuilt {
 		s.m.Rebuild(sh.now)
@@ -283,6 +288,31 @@ func (s *Stream) unseal(r *journal.Record) error {
 	return err
 }
 
+// replayHeld replays the entries that came before their turn in a stream whose state was lost: the journal has released what a lost state
+// covered, and that is in the segments. It is proven by the sequence of the first message among them. False: it is not.
+func (s *Stream) replayHeld() bool {
+	if !s.rebuilt || s.broken != nil || len(s.h.damage.list) > 0 {
+		return false
+	}
+	list := slices.Sorted(maps.Keys(s.held))
+	if list[len(list)-1]-list[0] != uint64(len(list)-1) {
+		return false
+	}
+	last, seen := s.lastSeq(), false
+	for _, i := range list {
+		var c op.Cmd
+		for r := op.Open(s.held[i]); !seen && r.Next(&c); {
+			if seen = c.Kind == op.Msg || c.Kind == op.Skip; seen && c.Seq > last+1 {
+				return false
+			}
+		}
+	}
+	for _, i := range list {
+		s.replayEntry(i, s.held[i])
+	}
+	return true
+}
+
 func (s *Stream) replayEntry(index uint64, b []byte) {
 	s.run(index, b, false)
 	for i := range s.out.List {
@@ -365,10 +395,10 @@ func (h *Host) resumeAll() {
 
 func (s *Stream) resume() {
 	sh := s.sh
-	if n := len(s.held); n > 0 {
+	if n := len(s.held); n > 0 && !s.replayHeld() {
 		s.fail(fmt.Errorf("entries after %d are missing in the journal, %d later ones were kept out", s.applied, n))
-		s.held = nil
 	}
+	s.held = nil
 	if why := s.h.damage.why(s); why != "" {
 		s.fail(errors.New(why))
 	}
@@ -397,6 +427,9 @@ func (s *Stream) resume() {
 		c.start(c.state)
 		c.state = nil
 		c.markReady()
+		if c.since > 0 {
+			c.scheduleCheckpoint()
+		}
 	}
 	s.newFront()
 	s.recovering = false
@@ -404,6 +437,8 @@ func (s *Stream) resume() {
 	s.rearm()
 	s.count()
 	switch {
+	case s.since > replayedMuch:
+		s.checkpoint() // the next start shall not replay it again
 	case s.since > 0:
 		s.scheduleCheckpoint()
 	case s.broken == nil && s.store != nil:

@@ -54,7 +54,9 @@ func newShard(h *Host, id int) *Shard {
 	s.now = h.env.Clock.Now().UnixNano()
 	s.wheel = wheel.New(resolution, s.now)
 	s.advise = advisory.NewBuilder(h.o.Domain, h.env.Rand.Fork())
-	s.env = stream.Env{FS: h.env.FS, Clock: h.env.Clock, Go: h.env.Go, Read: h.env.Go,
+	s.env = stream.Env{FS: h.env.FS, Clock: h.env.Clock,
+		Go:   func(fn func()) { h.env.Go(func() { h.writes.run(fn) }) },
+		Read: func(fn func()) { h.env.Go(func() { h.reads.run(fn) }) },
 		Wake: func(st *stream.Store) {
 			s.post(func() {
 				if own := s.stores[st]; own != nil {

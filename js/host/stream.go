@@ -68,6 +68,7 @@ type Stream struct {
 
 	restoring  bool // API goroutine
 	recovering bool
+	rebuilt    bool              // recovery: its state was lost
 	held       map[uint64][]byte // replay: entries that came before their turn
 	proven     int               // replay: findings of damage before its last record
 	damaged    string            // why it is read only, as in the metadata
