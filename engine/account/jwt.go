@@ -128,6 +128,17 @@ func (c *Claims) Revoked(user string, issued int64) bool {
 	return revoked(c.revoked, user, issued)
 }
 
+// ImportedAccounts returns the accounts that streams and services are imported from. Any goroutine.
+func (c *Claims) ImportedAccounts() []string {
+	var names []string
+	for _, i := range c.imports {
+		if i != nil && !slices.Contains(names, i.Account) {
+			names = append(names, i.Account)
+		}
+	}
+	return names
+}
+
 // Mappings returns the mappings in force. Not to be modified. Any goroutine.
 func (c *Claims) Mappings() []*config.Mapping { return c.mappings }
 

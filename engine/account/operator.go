@@ -77,6 +77,8 @@ type Trust struct {
 	// Keys are public operator keys. The value is true when accounts issued with the key must sign their
 	// users with signing keys (strict_signing_key_usage).
 	Keys map[string]bool
+	// Strict are operators that issue accounts with signing keys only: their own keys are not in Keys.
+	Strict map[string]bool
 }
 
 // Trusts returns the keys that operator and trusted_keys name, nil when o is not in operator mode. The
@@ -85,7 +87,7 @@ func Trusts(o *config.Options) (*Trust, error) {
 	if len(o.Operators) == 0 && len(o.TrustedKeys) == 0 {
 		return nil, nil
 	}
-	t := &Trust{Keys: make(map[string]bool)}
+	t := &Trust{Keys: make(map[string]bool), Strict: make(map[string]bool)}
 	for _, k := range o.TrustedKeys {
 		t.Keys[k] = false
 	}
@@ -94,7 +96,9 @@ func Trusts(o *config.Options) (*Trust, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !op.StrictSigningKeyUsage {
+		if op.StrictSigningKeyUsage {
+			t.Strict[op.Subject] = true
+		} else {
 			t.Keys[op.Subject] = false
 		}
 		for _, k := range op.SigningKeys {

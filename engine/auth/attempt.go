@@ -31,6 +31,7 @@ type attempt struct {
 	warn     string
 	// rechecked: the connection was let in before and holds a place in its account.
 	rechecked bool
+	fetched   bool // its account was asked for
 }
 
 type cost uint8

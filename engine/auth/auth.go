@@ -83,6 +83,8 @@ type Result struct {
 	// Detail is why an authorization callout denied, for the event of DetailAccount.
 	Detail        string
 	DetailAccount *account.Account
+
+	missing string // denied only because this account is not known here; see Authenticator.UseAccounts
 }
 
 // Authenticator decides who a connection is; immutable, one per configuration.
@@ -93,6 +95,7 @@ type Authenticator struct {
 	hidden   bool // INFO does not say auth_required, because of no_auth_user
 	nkeys    bool
 	operator *operator // nil: users are in the configuration
+	fetch    Fetch     // nil: what is not known stays unknown
 	callout  *callout  // of the configuration, nil for none
 	callouts *Callouts // how services are asked
 	asking   *atomic.Int32
@@ -143,12 +146,30 @@ func (a *Authenticator) Inherit(prev *Authenticator) {
 	if prev != nil {
 		a.verified, a.hashes, a.sigs = prev.verified, prev.hashes, prev.sigs
 		a.clock, a.tokens = prev.clock, prev.tokens
-		a.callouts, a.asking = prev.callouts, prev.asking
+		a.callouts, a.asking, a.fetch = prev.callouts, prev.asking, prev.fetch
+		if a.operator != nil && prev.operator != nil {
+			a.operator.notPinned = prev.operator.notPinned
+		}
 	}
 }
 
 // UseClock sets the clock that expiry is measured with. Before the first Begin; control goroutine.
 func (a *Authenticator) UseClock(c clock.Clock) { a.clock = c }
+
+// Fetch looks for an account that the registry does not know, in a directory or at a service, and calls done when the registry knows
+// it or it cannot be had; false when it has too much to do already. Never blocks; any goroutine. done is called once, on any goroutine.
+type Fetch func(name string, done func()) bool
+
+// UseFetch sets how unknown accounts are found. Before the first Begin; control goroutine.
+func (a *Authenticator) UseFetch(f Fetch) { a.fetch = f }
+
+// NotPinned returns how many users were refused because their account is not one of resolver_pinned_accounts. Any goroutine.
+func (a *Authenticator) NotPinned() uint64 {
+	if a.operator == nil {
+		return 0
+	}
+	return a.operator.notPinned.Load()
+}
 
 // Begin authenticates: if the answer is cheap it calls done before returning; otherwise (bcrypt,
 // signatures) the work runs on pool and done is called there (the caller posts to its loop). Never
@@ -188,7 +209,7 @@ func (a *Authenticator) prove(at *attempt, pool submitter, done func(Result), li
 	q := a.sigs
 	switch at.cost() {
 	case costNothing:
-		a.conclude(at, a.finish(at), pool, done)
+		a.settle(at, pool, done)
 		return
 	case costHash:
 		q = a.hashes
@@ -198,11 +219,23 @@ func (a *Authenticator) prove(at *attempt, pool submitter, done func(Result), li
 			done(at.denied(netio.ReasonAuthFailure))
 			return
 		}
-		a.conclude(at, a.finish(at), pool, done)
+		a.settle(at, pool, done)
 	}
 	if !q.submit(pool, job, limit) {
 		r := at.denied(netio.ReasonAuthFailure)
 		r.Log += ": too many attempts are waiting"
 		done(r)
 	}
+}
+
+// settle finishes at, once more if its account has to be fetched first.
+func (a *Authenticator) settle(at *attempt, pool submitter, done func(Result)) {
+	r := a.finish(at)
+	if r.missing != "" && a.fetch != nil && !at.fetched {
+		at.fetched = true
+		if a.fetch(r.missing, func() { a.prove(at, pool, done, math.MaxInt) }) {
+			return
+		}
+	}
+	a.conclude(at, r, pool, done)
 }

@@ -1,11 +1,13 @@
 package auth
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -23,6 +25,9 @@ type operator struct {
 	trust    *account.Trust
 	sentinel string // JWT of connections without one, "" for none
 	accounts *account.Registry
+	// pinned are the only accounts whose users are let in, besides the system account; nil = all.
+	pinned    map[string]bool
+	notPinned *atomic.Uint64
 }
 
 // newOperator compiles operator mode; nil when opts does not ask for it.
@@ -31,7 +36,14 @@ func newOperator(opts *config.Options, reg *account.Registry) (*operator, error)
 	if trust == nil || err != nil {
 		return nil, err
 	}
-	return &operator{trust: trust, sentinel: opts.DefaultSentinel, accounts: reg}, nil
+	o := &operator{trust: trust, sentinel: opts.DefaultSentinel, accounts: reg, notPinned: new(atomic.Uint64)}
+	if len(opts.ResolverPinnedAccounts) > 0 {
+		o.pinned = map[string]bool{opts.SystemAccount: true}
+		for _, name := range opts.ResolverPinnedAccounts {
+			o.pinned[name] = true
+		}
+	}
+	return o, nil
 }
 
 // userProof is what the JWT of a connection has proven; see proof.
@@ -60,7 +72,8 @@ type userCheck struct {
 	types   uint16                    // bit set of allowed engine.ConnType, 0 = all
 	signed  bool
 	expires time.Time
-	byAcct  bool // it is the account that expires
+	byAcct  bool   // it is the account that expires
+	missing string // account that is not known
 }
 
 // refusal is why a check fails.
@@ -78,17 +91,18 @@ var userChecks = [...]func(*userCheck) *refusal{
 	1:  (*userCheck).decode,
 	2:  (*userCheck).needsProxy,
 	3:  (*userCheck).valid,
-	4:  (*userCheck).findAccount,
-	5:  (*userCheck).accountTrusted,
-	6:  (*userCheck).issuerKnown,
-	7:  (*userCheck).applyScope,
-	8:  (*userCheck).accountInTime,
-	9:  (*userCheck).bearerAllowed,
-	10: (*userCheck).typeAllowed,
-	11: (*userCheck).signature,
-	12: (*userCheck).notRevoked,
-	13: (*userCheck).sourceAllowed,
-	14: (*userCheck).inTimes,
+	4:  (*userCheck).accountPinned,
+	5:  (*userCheck).findAccount,
+	6:  (*userCheck).accountTrusted,
+	7:  (*userCheck).issuerKnown,
+	8:  (*userCheck).applyScope,
+	9:  (*userCheck).accountInTime,
+	10: (*userCheck).bearerAllowed,
+	11: (*userCheck).typeAllowed,
+	12: (*userCheck).signature,
+	13: (*userCheck).notRevoked,
+	14: (*userCheck).sourceAllowed,
+	15: (*userCheck).inTimes,
 }
 
 // finishUser runs the checks and answers. On the pool, unless the request has proven all before.
@@ -121,7 +135,7 @@ func (k *userCheck) refused(r *refusal) Result {
 	if k.user != nil {
 		who = k.user.Subject
 	}
-	res := Result{Reason: reason, Log: "authentication error - JWT User " + strconv.Quote(who) + ": " + r.why}
+	res := Result{missing: k.missing, Reason: reason, Log: "authentication error - JWT User " + strconv.Quote(who) + ": " + r.why}
 	if k.prev != nil { // it was let in before
 		res.Text = r.text
 	}
@@ -183,17 +197,25 @@ func (k *userCheck) valid() *refusal {
 	return nil
 }
 
-// findAccount looks up the account that issued the user, itself or through a signing key.
-func (k *userCheck) findAccount() *refusal {
-	name := k.user.IssuerAccount
-	if name == "" {
-		name = k.user.Issuer
+// accountName is the account that issued the user, itself or through a signing key.
+func (k *userCheck) accountName() string { return cmp.Or(k.user.IssuerAccount, k.user.Issuer) }
+
+func (k *userCheck) accountPinned() *refusal {
+	if name := k.accountName(); k.op.pinned != nil && !k.op.pinned[name] {
+		k.op.notPinned.Add(1)
+		return refuse("account %q is not one of resolver_pinned_accounts", name)
 	}
+	return nil
+}
+
+func (k *userCheck) findAccount() *refusal {
+	name := k.accountName()
 	k.account = k.op.accounts.Lookup(name)
 	if k.account != nil {
 		k.claims = k.account.Snap().Claims
 	}
 	if k.claims == nil {
+		k.missing = name
 		return refuse("account %q is not known", name)
 	}
 	return nil

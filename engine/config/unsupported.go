@@ -18,8 +18,6 @@ var unbuilt = []struct {
 		return o.Leafnodes != nil && (o.Leafnodes.Port != 0 || len(o.Leafnodes.Remotes) > 0)
 	}},
 	{"mqtt", func(o *Options) bool { return o.MQTT != nil && o.MQTT.Port != 0 }},
-	{"resolver", func(o *Options) bool { return o.Resolver != nil && o.Resolver.Type != "mem" }},
-	{"resolver_pinned_accounts", func(o *Options) bool { return len(o.ResolverPinnedAccounts) > 0 }},
 	{"default_js_domain", func(o *Options) bool { return len(o.DefaultJSDomain) > 0 }},
 }
 
@@ -28,15 +26,11 @@ var unbuilt = []struct {
 func Unsupported(o *Options) error {
 	l := &ErrorList{}
 	add := func(name string) {
-		what := ""
-		if name == "resolver" {
-			what = " of type " + o.Resolver.Type + " (only MEM)"
-		}
 		at := ""
 		if p := parsePlace(o.Places[name]); p.Line > 0 {
 			at = fmt.Sprintf(" (%s:%d)", p.File, p.Line)
 		}
-		l.Problems = append(l.Problems, &Problem{Msg: name + what + ": not supported yet by this build of ramjet" + at})
+		l.Problems = append(l.Problems, &Problem{Msg: name + ": not supported yet by this build of ramjet" + at})
 	}
 	for _, u := range unbuilt {
 		if u.used(o) {

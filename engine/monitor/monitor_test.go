@@ -46,6 +46,7 @@ func (f *fake) Usage() (int64, float64)                  { return 4096, 12.5 }
 func (f *fake) Logger() engine.Logger                    { return nil }
 func (f *fake) Listeners() map[string]string             { return map[string]string{"client": "127.0.0.1:4333"} }
 func (f *fake) ConnectURLs() (client, ws []string)       { return nil, nil }
+func (f *fake) PinnedFails() uint64                      { return 0 }
 func (f *fake) AuthRequired() bool                       { return true }
 func (f *fake) JetStream() JetStream                     { return f.js }
 func (f *fake) Ready() (ok bool, reasons []string) {

@@ -41,6 +41,8 @@ type Source interface {
 	OCSPCache() *sysapi.OCSPResponseCacheVarz
 	// JetStream is nil when it is off.
 	JetStream() JetStream
+	// PinnedFails counts the users refused because of resolver_pinned_accounts.
+	PinnedFails() uint64
 	// AuthRequired as in INFO.
 	AuthRequired() bool
 }

@@ -57,6 +57,7 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 		v.SystemAccount = a.Name()
 	}
 	v.OperatorsJWT = o.Operators
+	v.PinnedFails = s.src.PinnedFails()
 	for _, token := range o.Operators {
 		v.OperatorsClaim = append(v.OperatorsClaim, account.Payload(token))
 	}

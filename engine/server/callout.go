@@ -30,11 +30,46 @@ type inboxes struct {
 	ctx   *dispatch.Ctx
 }
 
-// inbox is one awaited answer.
+// inbox is where answers to one request are awaited.
 type inbox struct {
 	in    *account.Account
-	done  func(answer []byte, ok bool)
 	timer clock.Timer
+
+	mu sync.Mutex // guards the rest, and is held during take
+	// take is called with each answer until it returns true; and at last with ok false if it never did: the time is up, or everybody who
+	// was asked has answered.
+	take  func(answer []byte, ok bool) (enough bool)
+	over  bool
+	asked int // 0 = not known, or it does not matter
+	came  int // answers
+}
+
+// answer takes an answer, or with ok false the end of the wait, and reports whether it was the last.
+func (b *inbox) answer(payload []byte, ok bool) (last bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return false
+	}
+	if ok {
+		b.came++
+		b.over = b.take(append([]byte(nil), payload...), true)
+		if b.over || b.asked == 0 || b.came < b.asked {
+			return b.over
+		}
+	}
+	b.over = true
+	b.take(nil, false)
+	return true
+}
+
+// expect says how many answers there will be at most.
+func (b *inbox) expect(n int) (last bool) {
+	b.mu.Lock()
+	b.asked = n
+	complete := b.came >= n
+	b.mu.Unlock()
+	return complete && b.answer(nil, false)
 }
 
 func newInboxes(s *Server) *inboxes {
@@ -47,6 +82,28 @@ func newInboxes(s *Server) *inboxes {
 
 // ask is auth.Callouts.Ask.
 func (x *inboxes) ask(in *account.Account, subject string, header, payload []byte, timeout time.Duration, done func(answer []byte, ok bool)) {
+	x.publish(in, subject, header, payload, timeout, false, func(answer []byte, ok bool) bool {
+		done(answer, ok)
+		return true
+	})
+}
+
+// collect asks and calls take with each answer until it has enough or the time is up, with each (a single answer from each who is asked)
+// no longer than until all have answered; then it returns. Not on a loop: it waits.
+func (x *inboxes) collect(in *account.Account, subject string, payload []byte, timeout time.Duration, each bool, take func(answer []byte) (enough bool)) {
+	done := make(chan struct{})
+	x.publish(in, subject, nil, payload, timeout, each, func(answer []byte, ok bool) bool {
+		enough := !ok || take(answer)
+		if enough {
+			close(done)
+		}
+		return enough
+	})
+	<-done
+}
+
+// publish asks; counted: one answer from each who is asked.
+func (x *inboxes) publish(in *account.Account, subject string, header, payload []byte, timeout time.Duration, counted bool, take func([]byte, bool) bool) {
 	x.mu.Lock()
 	listen := x.heard[in]
 	if listen == nil {
@@ -55,7 +112,7 @@ func (x *inboxes) ask(in *account.Account, subject string, header, payload []byt
 	}
 	id := x.ids.Next()
 	reply := x.prefix + id[len(id)-8:]
-	b := &inbox{in: in, done: done}
+	b := &inbox{in: in, take: take}
 	x.open[reply] = b
 	b.timer = x.s.clk.AfterFunc(timeout, func() { x.answer(reply, in, nil, false) })
 	x.mu.Unlock()
@@ -64,7 +121,7 @@ func (x *inboxes) ask(in *account.Account, subject string, header, payload []byt
 			x.answer(string(m.Subject), in, m.Payload, true)
 		})
 		if _, err := l.Subscribe(x.prefix+"*", ""); err != nil {
-			x.s.log.Logf(engine.Error, "RJ-S048", "Authorization callout: no inbox in account %q: %v", in.Name(), err)
+			x.s.log.Logf(engine.Error, "RJ-S048", "No inbox in account %q for answers to the server: %v", in.Name(), err)
 		}
 	})
 	m := &engine.Msg{Subject: []byte(subject), Reply: []byte(reply), Header: header, Payload: payload, Origin: engine.System}
@@ -73,28 +130,35 @@ func (x *inboxes) ask(in *account.Account, subject string, header, payload []byt
 	x.ctx.ResetSlow()
 	x.ctxMu.Unlock()
 	if out.Delivered == 0 {
-		x.s.log.Logf(engine.Debug, "", "Authorization callout: nobody listens on account %q", in.Name())
+		x.s.log.Logf(engine.Debug, "", "Request to %q: nobody listens on account %q", subject, in.Name())
+	}
+	if counted && b.expect(out.Delivered) {
+		x.end(reply, b)
 	}
 }
 
-// answer ends the wait for an answer to reply in account in.
+// answer passes an answer to reply in account in on, or with ok false the end of the wait.
 func (x *inboxes) answer(reply string, in *account.Account, payload []byte, ok bool) {
 	x.mu.Lock()
 	b := x.open[reply]
-	if b == nil || b.in != in {
-		x.mu.Unlock()
-		return
+	x.mu.Unlock()
+	if b != nil && b.in == in && b.answer(payload, ok) {
+		x.end(reply, b)
 	}
+}
+
+// end forgets an inbox that has ended.
+func (x *inboxes) end(reply string, b *inbox) {
+	x.mu.Lock()
 	delete(x.open, reply)
 	x.mu.Unlock()
 	b.timer.Stop()
-	b.done(append([]byte(nil), payload...), ok)
 }
 
 // callouts is what authenticators need for authorization callouts.
 func (s *Server) callouts() *auth.Callouts {
 	return &auth.Callouts{
-		Key: s.key, Curve: s.curve, Ask: newInboxes(s).ask,
+		Key: s.key, Curve: s.curve, Ask: s.inboxes.ask,
 		Server: func() jwt.ServerID {
 			o := s.Options()
 			id := jwt.ServerID{Name: s.Name(), Host: o.Host, ID: s.id, Version: NATSVersion, Tags: o.ServerTags}

@@ -75,6 +75,8 @@ type prepared struct {
 	accounts func()
 	log      func()
 	ocsp     func()
+	resolver *resolver // another one; nil: the same as before
+	warnings []string
 }
 
 // reload is the six steps of architecture.md, section 6.4; parsing was done. Control.
@@ -87,7 +89,11 @@ func (s *Server) reload(next *config.Options) error {
 	}
 	cur := s.opts.Load()
 	s.keepPorts(cur, next)
-	p := &prepared{next: next, plan: config.Diff(cur, next)}
+	p := &prepared{next: next}
+	if err := s.prepareResolver(cur, p); err != nil {
+		return err
+	}
+	p.plan = config.Diff(cur, next)
 	if r := p.plan.Refused; len(r) > 0 {
 		return errors.New(r[0].Refusal())
 	}
@@ -149,6 +155,9 @@ func (s *Server) commit(p *prepared) {
 	s.opts.Store(p.next)
 	p.ocsp()
 	p.accounts()
+	if p.resolver != nil {
+		s.changeResolver(p.resolver)
+	}
 	a, warnings, err := auth.New(p.next, s.accounts)
 	if err != nil {
 		// Excluded by prepare. Refusing everybody would be worse than the users of before.
@@ -156,7 +165,7 @@ func (s *Server) commit(p *prepared) {
 	} else {
 		a.Inherit(s.auth.Load())
 		s.auth.Store(a)
-		for _, w := range warnings {
+		for _, w := range append(p.warnings, warnings...) {
 			s.log.Logf(engine.Warn, "RJ-S017", "%s", w)
 		}
 	}

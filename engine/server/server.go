@@ -49,7 +49,8 @@ type Server struct {
 	infos     atomic.Pointer[infoSet]
 	addrs     atomic.Pointer[addresses]
 	ocsp      atomic.Pointer[ocspSet]
-	confTime  atomic.Int64 // unix ns of the last configuration
+	resolver  atomic.Pointer[resolver] // nil: not in operator mode
+	confTime  atomic.Int64             // unix ns of the last configuration
 	startTime time.Time
 
 	ctl *control
@@ -66,6 +67,7 @@ type Server struct {
 	pages    *monitor.Server // what monitoring shows
 	monitor  *monitor.Server // pages, when they are served over HTTP
 	sysacc   *sysacc.Service
+	inboxes  *inboxes
 	buses    *busHub                   // set by Start
 	js       atomic.Pointer[jetStream] // nil: off
 	failed   atomic.Pointer[error]     // why the server ended by itself
@@ -101,6 +103,10 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	if s.identity, err = newIdentity(env.Seed); err != nil {
 		return nil, err
 	}
+	r, found, err := newResolver(&o, s.clk, s.disk())
+	if err != nil {
+		return nil, err
+	}
 	if s.accounts, err = account.NewRegistry(&o); err != nil {
 		return nil, err
 	}
@@ -110,7 +116,7 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	}
 	a.UseClock(s.clk)
 	s.auth.Store(a)
-	s.warnings = warnings
+	s.warnings = append(found, warnings...)
 	if s.log == nil {
 		if s.ownLog, err = NewLog(&o.Log, s.clk); err != nil {
 			return nil, err
@@ -126,7 +132,9 @@ func New(opts *config.Options, env Env) (*Server, error) {
 	s.responders = ocsp.NewResponders()
 	s.pages = monitor.New(source{s})
 	s.sysacc = s.newSysacc()
+	s.inboxes = newInboxes(s)
 	s.joinAccounts()
+	s.useResolver(r)
 	s.ctl = newControl()
 	return s, nil
 }

@@ -26,6 +26,7 @@ func (v source) Options() *config.Options    { return v.s.opts.Load() }
 func (v source) Accounts() *account.Registry { return v.s.accounts }
 func (v source) Registry() *link.Registry    { return v.s.registry }
 func (v source) Logger() engine.Logger       { return v.s.log }
+func (v source) PinnedFails() uint64         { return v.s.auth.Load().NotPinned() }
 
 func (v source) Counters() link.Counters {
 	if e := v.s.linkEnv.Load(); e != nil {

@@ -60,6 +60,7 @@ func (s *Server) start() error {
 		return s.logFatal("RJ-S014", err)
 	}
 	s.state.Store(int32(stateRunning))
+	s.resolver.Load().startSync()
 	s.log.Logf(engine.Info, "", "Server is ready")
 	if err := writePortsFile(o.PortsFileDir, s.ports()); err != nil {
 		s.log.Logf(engine.Error, "RJ-S015", "%s", err.Error())

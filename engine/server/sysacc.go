@@ -16,6 +16,7 @@ func (s *Server) newSysacc() *sysacc.Service {
 		Counters: v.Counters, Usage: v.Usage, Pages: s.pages,
 		JetStream: func() bool { return v.JetStream() != nil },
 		Reload:    s.ReloadFile,
+		Claims:    claims{s},
 		Kick:      func(cid uint64) bool { return s.clients.Kick(cid) },
 		LameDuck:  func(cid uint64) bool { return s.clients.LameDuckOne(cid) },
 	})

@@ -39,7 +39,7 @@ type listener struct {
 func (s *Service) listen(a *account.Account, kind engine.Kind, subject string, h handler) (listener, error) {
 	l := listener{local: dispatch.NewLocal(a.Index(), kind, 0, func(_ engine.LoopID, m *engine.Msg) { s.take(a, m, h) })}
 	var err error
-	l.sub, err = l.local.Subscribe(subject, "")
+	l.sub, err = l.local.Subscribe(subject, queueOf(subject))
 	return l, err
 }
 
@@ -51,11 +51,16 @@ func speaksAnyway(subj []byte) bool {
 
 // take is called on a loop with a message for h: it copies the message and queues it.
 func (s *Service) take(a *account.Account, m *engine.Msg, h handler) {
-	if s.ending.Load() || len(m.Reply) == 0 && !speaksAnyway(m.Subject) {
+	claims := changesClaims(m.Subject)
+	if s.ending.Load() || len(m.Reply) == 0 && !claims && !speaksAnyway(m.Subject) {
 		return
 	}
+	limit := maxBody
+	if claims {
+		limit = maxClaims
+	}
 	r := &request{subject: string(m.Subject), reply: string(m.Reply), accept: accepted(m.Header), in: a}
-	if r.tooLarge = len(m.Payload) > maxBody; !r.tooLarge {
+	if r.tooLarge = len(m.Payload) > limit; !r.tooLarge {
 		r.body = append([]byte(nil), m.Payload...)
 	}
 	if m.OriginID != 0 {

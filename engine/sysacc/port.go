@@ -26,6 +26,7 @@ type Port struct {
 	Counters    func() link.Counters
 	Usage       func() (rss int64, cpu float64)
 	JetStream   func() bool // it is on; nil: never
+	Claims      Claims      // nil: not in operator mode
 	Pages       Pages
 	// Reload reads the configuration file again; it may take its time.
 	Reload func() error

@@ -55,7 +55,7 @@ func (s *Service) systemTable() []entry {
 	for _, x := range accountPages {
 		t = append(t, entry{accountPrefix + "*." + x, s.accountPage(x)})
 	}
-	return t
+	return append(t, s.claimsTable()...)
 }
 
 // accountTable is what every other account can ask about itself. These stand in place of imports from the

@@ -12,8 +12,16 @@ type Response struct {
 
 // Error says why a request was not fulfilled: 400 the body, 500 anything else.
 type Error struct {
+	Account     string `json:"account,omitempty"` // of requests about the JWT of an account
 	Code        int    `json:"code"`
 	Description string `json:"description"`
+}
+
+// ClaimsStatus says that the JWT of an account was taken.
+type ClaimsStatus struct {
+	Account string `json:"account,omitempty"`
+	Code    int    `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // ServerID is the answer of IDZ, without an envelope.

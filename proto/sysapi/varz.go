@@ -77,6 +77,7 @@ type Varz struct {
 	OperatorsJWT      []string               `json:"trusted_operators_jwt,omitempty"`
 	OperatorsClaim    []json.RawMessage      `json:"trusted_operators_claim,omitempty"`
 	SystemAccount     string                 `json:"system_account,omitempty"`
+	PinnedFails       uint64                 `json:"pinned_account_fails,omitempty"`
 	OCSPCache         *OCSPResponseCacheVarz `json:"ocsp_peer_cache,omitempty"`
 	SlowConsumerStats *KindStats             `json:"slow_consumer_stats"`
 	StaleStats        *KindStats             `json:"stale_connection_stats,omitempty"`
