@@ -117,7 +117,7 @@ func (js *jetStream) open() {
 	s := js.s
 	env := host.Env{
 		FS: s.disk(), Clock: s.clk, Rand: rng.New(s.seed + 5), Bus: s.jsBus, Limits: jsLimits{s}, Events: host.Events{Log: s.jsLog},
-		ClientInfo: s.clientInfo,
+		ClientInfo: s.clientInfo, Freed: noteFreed,
 	}
 	o := js.o
 	if o.MaxStore == dynamic {

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 	"time"
 
 	"ramjet/proto/base/clock"
@@ -30,10 +31,16 @@ const (
 	trimRelease // collect, and return free pages to the system at once: the runtime's scavenger takes its time
 )
 
+// freed counts bytes that became garbage at once, such as a deleted stream in memory: no allocation says that they did.
+var freed atomic.Uint64
+
+// noteFreed makes the trimmer count n bytes as allocated, so that it collects them. Any goroutine.
+func noteFreed(n int) { freed.Add(uint64(n)) }
+
 // heapSample is what trimmer decides on.
 type heapSample struct {
 	cycles uint64 // collections since the start
-	allocs uint64 // bytes allocated since the start
+	allocs uint64 // bytes allocated since the start, and freed
 	live   uint64 // bytes marked by the last collection
 }
 
@@ -89,5 +96,5 @@ func (t *trimmer) read() heapSample {
 		}
 		return t.sample[i].Value.Uint64()
 	}
-	return heapSample{cycles: value(0), allocs: value(1), live: value(2)}
+	return heapSample{cycles: value(0), allocs: value(1) + freed.Load(), live: value(2)}
 }

@@ -40,6 +40,11 @@ func TestTrimmerReads(t *testing.T) {
 	if h := tr.read(); h.allocs == 0 {
 		t.Errorf("%+v", h)
 	}
+	before := tr.read().allocs
+	noteFreed(1 << 40)
+	if tr.read().allocs < before+1<<40 {
+		t.Error("what was freed does not count")
+	}
 	manual := clock.NewManual(clock.System().Now())
 	tr = &trimmer{clk: manual}
 	tr.arm()

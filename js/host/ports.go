@@ -94,6 +94,9 @@ type Env struct {
 	ClientInfo func(account string, client uint64) []byte
 	// Go runs blocking work (segment writes, reads, state files) soon on a background goroutine; nil: a new goroutine each.
 	Go func(fn func())
+	// Freed is told how many bytes became garbage at once: nobody may allocate for long, so that no collection comes by itself. May be nil.
+	// Any goroutine.
+	Freed func(bytes int)
 }
 
 // Options of a host; zero values mean the defaults.

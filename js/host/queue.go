@@ -20,7 +20,8 @@ type itemQueue struct {
 	full  [][]byte
 	spare [][]byte
 
-	busy [][]byte // hold what is being handled. Owner
+	busy  [][]byte // hold what is being handled. Owner
+	small int      // batches in a row that needed little of their memory. Owner
 }
 
 // fill is what a push found: how many items wait now, and the bytes of messages with them.
@@ -100,13 +101,18 @@ func (q *itemQueue) waiting() (items, slow int) {
 	return len(q.items), q.slow
 }
 
-const keepItems = 1024 // of an idle queue
+const (
+	keepItems  = 1024 // of an idle queue
+	keepSpared = 256  // small batches in a row after which the memory of large ones goes
+)
 
 // take returns what waits and leaves the queue empty. spent is what an earlier take returned. Call done when it is handled.
 func (q *itemQueue) take(spent []item) []item {
 	clear(spent)
-	if cap(spent) > keepItems && len(spent) < cap(spent)/8 {
-		spent = nil
+	if cap(spent) <= keepItems || len(spent) >= cap(spent)/8 {
+		q.small = 0
+	} else if q.small++; q.small > keepSpared {
+		spent, q.small = nil, 0
 	}
 	q.mu.Lock()
 	batch := q.items

@@ -10,6 +10,7 @@ import (
 	"ramjet/proto/base/rng"
 	"ramjet/proto/base/wheel"
 	"ramjet/store"
+	"ramjet/store/msgtab"
 	"ramjet/store/stream"
 )
 
@@ -29,15 +30,17 @@ type Shard struct {
 	dropped atomic.Uint64 // messages refused by a full inbox
 	streams atomic.Int64  // assigned
 
-	spent   []item
-	now     int64
-	wheel   *wheel.Wheel
-	timer   clock.Timer
-	timerAt int64
-	rand    *rng.Source
-	advise  *advisory.Builder
-	env     stream.Env
-	stores  map[*stream.Store]*Stream
+	spent    []item
+	now      int64
+	wheel    *wheel.Wheel
+	timer    clock.Timer
+	timerAt  int64
+	rand     *rng.Source
+	advise   *advisory.Builder
+	env      stream.Env
+	stores   map[*stream.Store]*Stream
+	pool     *msgtab.Pool // frames for streams
+	ageTimer wheel.Timer
 
 	dirty       []*Stream   // have something to propose
 	ready       []*Consumer // have something to pump or to journal
@@ -50,13 +53,14 @@ type Shard struct {
 
 func newShard(h *Host, id int) *Shard {
 	s := &Shard{h: h, id: id, bus: h.env.Bus(id), wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
-		stores: map[*stream.Store]*Stream{}, rand: h.env.Rand.Fork()}
+		stores: map[*stream.Store]*Stream{}, pool: msgtab.NewPool(poolBytes), rand: h.env.Rand.Fork()}
 	s.now = h.env.Clock.Now().UnixNano()
 	s.wheel = wheel.New(resolution, s.now)
 	s.advise = advisory.NewBuilder(h.o.Domain, h.env.Rand.Fork())
 	s.env = stream.Env{FS: h.env.FS, Clock: h.env.Clock,
 		Go:   func(fn func()) { h.env.Go(func() { h.writes.run(fn) }) },
 		Read: func(fn func()) { h.env.Go(func() { h.reads.run(fn) }) },
+		Pool: s.pool,
 		Wake: func(st *stream.Store) {
 			s.post(func() {
 				if own := s.stores[st]; own != nil {
@@ -116,6 +120,7 @@ func (s *Shard) Step() bool {
 func (s *Shard) step(timers bool) bool {
 	s.spent = s.in.take(s.spent)
 	s.now = s.h.env.Clock.Now().UnixNano()
+	s.pool.Turn()
 	fired := 0
 	if timers {
 		fired = s.wheel.Advance(s.now, s.fire)
@@ -134,6 +139,7 @@ func (s *Shard) step(timers bool) bool {
 	}
 	if bytes > 0 {
 		s.in.done(bytes)
+		s.armAge()
 	}
 	s.endTurn()
 	s.armTimer()
@@ -193,6 +199,8 @@ func (s *Shard) fire(t *wheel.Timer) {
 		o.fire(t.ID)
 	case *Consumer:
 		o.fire(t.ID)
+	case *Shard:
+		o.age()
 	}
 }
 

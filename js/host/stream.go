@@ -450,7 +450,7 @@ func (s *Stream) flush() {
 			}
 		case stream.Removed:
 			for _, c := range s.consumers {
-				c.eng.Removed(s.sh.now, e.Seq, nil, e.Limit)
+				c.eng.Removed(s.sh.now, e.Seq, e.Subject, e.Limit)
 				c.markReady()
 			}
 		case stream.Purged:

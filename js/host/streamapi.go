@@ -10,6 +10,7 @@ import (
 	"ramjet/js/op"
 	"ramjet/js/stream"
 	"ramjet/proto/jsapi"
+	"ramjet/store"
 	"ramjet/store/catalog"
 	"ramjet/store/crypt"
 	"ramjet/store/memstream"
@@ -21,7 +22,7 @@ import (
 func (h *Host) newStream(a *Account, cfg *jsapi.StreamConfig, created time.Time, restoring bool) (*Stream, *jsapi.Error) {
 	s := &Stream{h: h, acct: a, name: cfg.Name, created: created, batch: &op.Batch{}, sh: h.pick(), restoring: restoring}
 	if cfg.Storage == jsapi.MemoryStorage {
-		s.log = memstream.New()
+		s.log = memstream.New(s.sh.pool)
 		return s, nil
 	}
 	s.group = h.newGroup(s)
@@ -295,6 +296,11 @@ func (s *Stream) end() {
 		sh.wheel.Cancel(&s.tickTimer)
 		sh.wheel.Cancel(&s.ckTimer)
 		delete(sh.stores, s.store)
+		if m, ok := s.log.(*memstream.Store); ok {
+			s.h.freed(m.Memory())
+			m.Purge(&store.Purge{}, nil)
+			sh.armAge()
+		}
 	})
 	sh.streams.Add(-1)
 }

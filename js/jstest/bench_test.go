@@ -20,7 +20,7 @@ import (
 // benchLog returns an empty log of a kind. The file store works on the real file system.
 func benchLog(b testing.TB, kind string) stream.Log {
 	if kind == "memory" {
-		return memstream.New()
+		return memstream.New(nil)
 	}
 	env := &filestream.Env{FS: vfs.OS(), Go: func(fn func()) { go fn() }, Read: func(fn func()) { fn() }, Wake: func(*filestream.Store) {}}
 	s, _, err := filestream.Open(filestream.Options{Env: env}, b.TempDir())

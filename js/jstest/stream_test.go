@@ -65,7 +65,7 @@ func newNode(v *variant, seed uint64, cfg *jsapi.StreamConfig) *node {
 	n.cfg.Storage = jsapi.FileStorage
 	if v.memory {
 		n.cfg.Storage = jsapi.MemoryStorage
-		n.log = memstream.New()
+		n.log = memstream.New(nil)
 		n.m = stream.NewMachine(&n.cfg, n.log, nil)
 		n.lead()
 		return n

@@ -19,7 +19,7 @@ const (
 	Republish
 	// Stored says that Seq on Subject can be delivered.
 	Stored
-	// Removed says that Seq is gone, by limits (Limit) or by request.
+	// Removed says that Seq on Subject (nil if that is not known) is gone, by limits (Limit) or by request.
 	Removed
 	// Purged says that everything that Purge selects is gone; First is the first sequence now.
 	Purged

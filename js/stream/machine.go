@@ -173,10 +173,14 @@ func (m *Machine) remove(seq uint64, erase, limit bool, out *Effects) bool {
 	if m.cfg.AllowMsgSchedules {
 		m.sched.dropSeq(seq)
 	}
+	var subj []byte
+	if s, ok := m.log.(Subjecter); ok {
+		subj = out.copy(s.Subject(seq))
+	}
 	if !m.log.Remove(seq, erase) {
 		return false
 	}
-	out.List = append(out.List, Effect{Kind: Removed, Seq: seq, Limit: limit})
+	out.List = append(out.List, Effect{Kind: Removed, Seq: seq, Subject: subj, Limit: limit})
 	return true
 }
 

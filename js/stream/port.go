@@ -65,6 +65,12 @@ type DueLister interface {
 	Due(now int64, fn func(seq uint64) bool)
 }
 
+// Subjecter is a Log that tells the subject of a message without reading it, nil if it is not known: consumers with filters then need
+// not count again what is left for them. The slice is borrowed until the next change of the log.
+type Subjecter interface {
+	Subject(seq uint64) []byte
+}
+
 // Sizer is a Log that tells its size without looking at any message: State may have to read the time of the first one.
 type Sizer interface {
 	Size() (msgs, bytes, first, last uint64)

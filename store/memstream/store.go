@@ -10,7 +10,6 @@ import (
 const (
 	segmentBytes   = 248 << 10 // a little less than its frames hold, which do not fill up to the last byte
 	segmentRecords = 8192
-	frameSize      = 64 << 10
 	thinMin        = 32 // removed messages before copying pays
 )
 
@@ -20,10 +19,10 @@ type Store struct {
 	nextID uint64
 }
 
-// New returns an empty store.
-func New() *Store {
+// New returns an empty store that takes its frames from pool and gives them back there; nil: it leaves them to the collector.
+func New(pool *msgtab.Pool) *Store {
 	s := &Store{}
-	s.Table = msgtab.New((*host)(s), 0, true, frameSize)
+	s.Table = msgtab.New((*host)(s), 0, true, pool)
 	return s
 }
 
@@ -36,12 +35,13 @@ type host Store
 func (h *host) Index(*msgtab.Segment, bool) bool              { return true }
 func (h *host) Cold(*msgtab.Segment, int)                     {}
 func (h *host) Record(*msgtab.Segment, int) []byte            { return nil }
-func (h *host) Drop(*msgtab.Segment)                          {}
+func (h *host) Drop(s *msgtab.Segment)                        { h.RecycleAll(s) }
 func (h *host) recordFits(s *msgtab.Segment, seq uint64) bool { return s.Ix.Fits(seq) }
 
 func (h *host) Tail(s *msgtab.Segment, seq uint64, n int) *msgtab.Segment {
 	if s != nil && s.Live == 0 && s.N > 0 {
 		h.Discard(s)
+		h.RecycleAll(s)
 		s = nil
 	}
 	if s != nil && (s.N >= segmentRecords || (s.N > 0 && int(s.End)+n > segmentBytes) || !h.recordFits(s, seq)) {
@@ -64,9 +64,10 @@ func (h *host) Thinned(s *msgtab.Segment) {
 	gone := s.N - s.Live
 	if s.Live == 0 {
 		h.Discard(s)
+		h.RecycleAll(s)
 		return
 	}
-	if gone < thinMin || gone < s.Live {
+	if gone < thinMin || gone < s.Live || h.GoesSoon(s) {
 		return
 	}
 	if !s.Sealed {
@@ -77,6 +78,9 @@ func (h *host) Thinned(s *msgtab.Segment) {
 	h.nextID++
 	if fresh := h.Rewrite(olds, h.nextID); fresh != nil {
 		h.Replace(olds, fresh)
+		for _, o := range olds {
+			h.RecycleAll(o)
+		}
 	}
 }
 

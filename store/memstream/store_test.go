@@ -7,12 +7,13 @@ import (
 
 	"ramjet/proto/base/rng"
 	"ramjet/store"
+	"ramjet/store/msgtab"
 	"ramjet/store/storetest"
 )
 
 func TestOracle(t *testing.T) {
 	for seed := uint64(1); seed <= 40; seed++ {
-		d := &storetest.Driver{R: rng.New(seed), S: New(), O: &storetest.Oracle{Memory: true}}
+		d := &storetest.Driver{R: rng.New(seed), S: New(nil), O: &storetest.Oracle{Memory: true}}
 		if seed%4 == 0 {
 			d.Payload = 3000
 		}
@@ -39,7 +40,7 @@ func TestOracle(t *testing.T) {
 
 // TestMemoryFollowsLive overwrites the same keys for long: memory must stay in proportion to what is live.
 func TestMemoryFollowsLive(t *testing.T) {
-	s := New()
+	s := New(nil)
 	r := rng.New(1)
 	payload := make([]byte, 200)
 	var rec store.Rec
@@ -61,8 +62,63 @@ func TestMemoryFollowsLive(t *testing.T) {
 	}
 }
 
+// TestAllocsAtLimit: a stream at its limit goes on with the memory of what it removes.
+func TestAllocsAtLimit(t *testing.T) {
+	pool := msgtab.NewPool(8 << 20)
+	s := New(pool)
+	fill(s, 50_000, 10)
+	r := store.Rec{Seq: 50_000, Subject: []byte("s.3"), Payload: make([]byte, 128)}
+	const batch = 5000
+	n := testing.AllocsPerRun(20, func() {
+		pool.Turn()
+		for i := range batch {
+			if r.Seq++; s.Append(&r) != nil || !s.Remove(r.Seq-50_000, false) {
+				t.Fatal(i)
+			}
+		}
+	})
+	if n > batch/50 {
+		t.Errorf("%v allocations for %d messages", n, batch)
+	}
+	if err := s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFramesInUse reads messages, removes them and appends others: what was read stays as it was until the turn ends.
+func TestFramesInUse(t *testing.T) {
+	pool := msgtab.NewPool(8 << 20)
+	s := New(pool)
+	fill(s, 20_000, 10)
+	seq := uint64(20_000)
+	for range 10 {
+		pool.Turn()
+		var held [100]store.Rec
+		var want [100]string
+		for i := range held {
+			at := seq - 20_000 + uint64(i)*150 + 1
+			if s.Load(at, &held[i]) != store.Hit {
+				t.Fatal(at)
+			}
+			want[i] = string(held[i].Subject) + string(held[i].Payload)
+		}
+		for range 20_000 {
+			seq++
+			if err := s.Append(&store.Rec{Seq: seq, Subject: []byte("other"), Payload: []byte("other")}); err != nil {
+				t.Fatal(err)
+			}
+			s.Remove(seq-20_000, false)
+		}
+		for i := range held {
+			if got := string(held[i].Subject) + string(held[i].Payload); got != want[i] {
+				t.Fatalf("%q became %q", want[i], got)
+			}
+		}
+	}
+}
+
 func TestAppendErrors(t *testing.T) {
-	s := New()
+	s := New(nil)
 	r := store.Rec{Seq: 5, Subject: []byte("a")}
 	if err := s.Append(&r); err != nil {
 		t.Fatal(err)
@@ -86,7 +142,7 @@ func fill(s *Store, n, subjects int) {
 }
 
 func BenchmarkAppend128(b *testing.B) {
-	s := New()
+	s := New(nil)
 	r := store.Rec{Subject: []byte("orders.eu"), Payload: make([]byte, 128)}
 	b.ReportAllocs()
 	for i := 0; i < b.N; i++ {
@@ -101,7 +157,7 @@ func BenchmarkAppend128(b *testing.B) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	s := New()
+	s := New(nil)
 	fill(s, 100_000, 10)
 	var r store.Rec
 	b.ReportAllocs()
@@ -115,7 +171,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func BenchmarkNextFilter(b *testing.B) {
 	for _, subjects := range []int{10, 1000, 50_000} {
-		s := New()
+		s := New(nil)
 		fill(s, 500_000, subjects)
 		for _, p := range []string{"s.7", "s.*"} {
 			b.Run(fmt.Sprintf("subjects=%d/%s", subjects, p), func(b *testing.B) {
@@ -136,7 +192,7 @@ func BenchmarkNextFilter(b *testing.B) {
 }
 
 func BenchmarkPending(b *testing.B) {
-	s := New()
+	s := New(nil)
 	fill(s, 1_000_000, 1000)
 	for _, p := range []string{"s.7", "s.*", ">"} {
 		b.Run(p, func(b *testing.B) {
@@ -153,7 +209,7 @@ func BenchmarkMemoryMillion(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		s := New()
+		s := New(nil)
 		fill(s, 1_000_000, 100)
 		runtime.GC()
 		runtime.ReadMemStats(&after)

@@ -125,36 +125,34 @@ func (t *Table) put(tail *Segment, r *store.Rec, n int) {
 
 func (t *Table) frameFor(tail *Segment, n int) []byte {
 	size := minFrame
-	for size < t.frameSize && size < int(tail.End) {
+	for size < FrameSize && size < int(tail.End) {
 		size *= 2
 	}
-	size = min(size, t.frameSize)
 	if n > size {
 		return make([]byte, 0, n)
 	}
-	if k := len(t.spareFrames); k > 0 && size == t.frameSize {
-		b := t.spareFrames[k-1]
-		t.spareFrames = t.spareFrames[:k-1]
-		return b
+	if size == FrameSize {
+		if b := t.pool.get(); b != nil {
+			return b
+		}
 	}
 	return make([]byte, 0, size)
 }
 
-// Recycle takes back the memory of a frame that nobody uses any more.
-func (t *Table) Recycle(b []byte) {
-	if cap(b) == t.frameSize && len(t.spareFrames) < 8 {
-		t.spareFrames = append(t.spareFrames, b[:0])
+// Recycle takes back the memory of a frame that is in no segment any more.
+func (t *Table) Recycle(b []byte) { t.pool.put(b) }
+
+// RecycleAll takes back the memory of all frames of a segment that left the table.
+func (t *Table) RecycleAll(s *Segment) {
+	for i := range s.Frames {
+		t.pool.put(s.Frames[i].B)
 	}
+	s.Frames = nil
 }
 
 // NewTail adds an empty segment at the end.
 func (t *Table) NewTail(id uint64) *Segment {
-	s := &Segment{ID: id, Ix: t.spareIndex, First: math.MaxUint64, Last: math.MaxUint64}
-	if s.Ix == nil {
-		s.Ix = &Index{}
-	}
-	t.spareIndex = nil
-	s.Ix.reset()
+	s := &Segment{ID: id, Ix: t.pool.index(), First: math.MaxUint64, Last: math.MaxUint64}
 	t.segs = append(t.segs, s)
 	return s
 }
@@ -164,5 +162,5 @@ func (t *Table) Seal(s *Segment) {
 	old := s.Ix
 	s.Ix = old.Seal()
 	s.Sealed = true
-	t.spareIndex = old
+	t.pool.putIndex(old)
 }

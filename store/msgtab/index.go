@@ -19,7 +19,7 @@ type Index struct {
 	offs   []uint32
 	seqs   []uint32 // sequence - base; nil while there is no gap
 	ids    []subjidx.ID
-	dict   []subjidx.ID // sorted; then i8, i16 hold positions in it
+	dict   []subjidx.ID // sorted; then i8, i16 hold positions in it, or all records have its only id
 	i8     []uint8
 	i16    []uint16
 	bloom  []uint64 // of ids, when sealed without dict: a byte a record says of 19 in 20 absent ids that they are
@@ -72,6 +72,8 @@ func (x *Index) ID(i int) subjidx.ID {
 		return x.dict[x.i8[i]]
 	case x.i16 != nil:
 		return x.dict[x.i16[i]]
+	case len(x.dict) == 1:
+		return x.dict[0]
 	}
 	return x.ids[i]
 }
@@ -168,6 +170,7 @@ func (x *Index) setIDs(ids []subjidx.ID) {
 		}
 	}
 	switch {
+	case len(dict) == 1:
 	case len(dict) <= 1<<8:
 		x.i8 = make([]uint8, len(ids))
 		for i, id := range ids {
@@ -268,6 +271,9 @@ func (x *Index) nextID(i, end int, id subjidx.ID) int {
 	if !ok || i >= end {
 		return end
 	}
+	if len(x.dict) == 1 {
+		return i
+	}
 	if x.i8 != nil {
 		if k := bytes.IndexByte(x.i8[i:end], uint8(p)); k >= 0 {
 			return i + k
@@ -295,6 +301,9 @@ func (x *Index) prevID(i int, id subjidx.ID) int {
 	p, ok := slices.BinarySearch(x.dict, id)
 	if !ok {
 		return -1
+	}
+	if len(x.dict) == 1 {
+		return i
 	}
 	if x.i8 != nil {
 		return bytes.LastIndexByte(x.i8[:i+1], uint8(p))

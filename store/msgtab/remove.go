@@ -67,6 +67,28 @@ func (t *Table) remove(p place, a store.Avail, erase bool) {
 	t.tidy()
 }
 
+// GoesSoon reports whether only the beginning of s is gone, and that takes less space than the stream: s will leave the table as a
+// whole, as those of a stream at its limit do, so that copying what is left would be for nothing.
+func (t *Table) GoesSoon(s *Segment) bool {
+	if t.first <= s.First || t.first > s.Last || uint64(int(s.End)-s.LiveBytes()) > t.bytes {
+		return false
+	}
+	next, ok := t.dels.NextPresent(t.first)
+	return !ok || next > s.Last
+}
+
+// Subject returns the subject of a message, nil if there is none or it is lost. Borrowed until the next change.
+func (t *Table) Subject(seq uint64) []byte {
+	if !t.live(seq) {
+		return nil
+	}
+	p, a := t.position(seq, true)
+	if a != store.Hit {
+		return nil
+	}
+	return t.idx.Key(p.seg.Ix.ID(p.i))
+}
+
 // drop takes s out of the table.
 func (t *Table) drop(s *Segment) {
 	if i := slices.Index(t.segs, s); i >= 0 {

@@ -220,6 +220,8 @@ func (t *Table) countIn(set idSet, lo, hi uint64) (n uint64) {
 			}
 		}
 		switch {
+		case len(x.dict) == 1 && intact: // it is in the set
+			n += uint64(max(end-i, 0))
 		case x.i8 != nil:
 			var in [256]bool
 			for k, id := range x.dict {

@@ -55,15 +55,13 @@ type Table struct {
 	lostBytes   uint64
 	ttl         ttlHeap
 	never       seqset.Set // messages exempt from the age limit
-	frameSize   int
-	spareFrames [][]byte
-	spareIndex  *Index
+	pool        *Pool
 	ids         []subjidx.ID // scratch
 }
 
-// New returns an empty table. frameSize is the size frames grow to.
-func New(host Host, salt uint64, memory bool, frameSize int) *Table {
-	return &Table{host: host, salt: salt, memory: memory, idx: subjidx.New(), frameSize: frameSize}
+// New returns an empty table. Frames come from pool, which may be nil.
+func New(host Host, salt uint64, memory bool, pool *Pool) *Table {
+	return &Table{host: host, salt: salt, memory: memory, idx: subjidx.New(), pool: pool}
 }
 
 // Segments returns the segments in order; not to be changed.
@@ -83,6 +81,9 @@ func (t *Table) SubjectIndex() *subjidx.Index { return t.idx }
 
 // NumSubjects returns the number of subjects with messages.
 func (t *Table) NumSubjects() int { return t.idx.Len() }
+
+// Size returns the size without looking at any message: State reads the time of the first one, which may be cold.
+func (t *Table) Size() (msgs, bytes, first, last uint64) { return t.msgs, t.bytes, t.first, t.last }
 
 // State fills in the summary.
 func (t *Table) State(s *store.State) {

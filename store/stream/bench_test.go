@@ -7,6 +7,7 @@ import (
 
 	"ramjet/proto/base/clock"
 	"ramjet/store"
+	"ramjet/store/msgtab"
 	"ramjet/store/vfs"
 )
 
@@ -143,12 +144,84 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
+// TestAtLimit removes the oldest message for each new one: no file is read, none is copied.
+func TestAtLimit(t *testing.T) {
+	s, _ := mustOpen(t, Options{Env: inline(vfs.NewMem(), 1), SegmentBytes: 256 << 10, CacheBytes: 64 << 10, IndexBytes: 64 << 20})
+	r := store.Rec{Payload: make([]byte, 128)}
+	const most = 20_000
+	for i := range 5 * most {
+		r.Seq++
+		r.Time++
+		r.Subject = fmt.Appendf(r.Subject[:0], "orders.%d", i%100)
+		if err := s.Append(&r); err != nil {
+			t.Fatal(err)
+		}
+		if n, _, first, last := s.Size(); n > most && (!s.Remove(first, false) || last != r.Seq) {
+			t.Fatalf("%d messages, %d to %d", n, first, last)
+		}
+		if i%most == 0 {
+			if err := checkpoint(s, r.Seq, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if st := s.Stats(); st.Stalls != 0 || st.Compactions != 0 || st.Reads != 0 {
+		t.Errorf("%+v", st)
+	}
+	// What is left of a segment when the stream shrinks is copied.
+	segs := s.Segments()
+	if err := checkpoint(s, r.Seq, ""); err != nil {
+		t.Fatal(err)
+	}
+	last := segs[len(segs)-2].Last
+	s.Purge(&store.Purge{Below: last - 9}, nil)
+	for seq := last + 1; seq <= r.Seq; seq++ {
+		s.Remove(seq, false)
+	}
+	s.Remove(last, false)
+	if st := s.Stats(); st.Compactions == 0 {
+		t.Errorf("%+v", st)
+	}
+	if err := s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAgeDropsIdle: frames of a stream that nobody uses leave the memory, and can be read again.
+func TestAgeDropsIdle(t *testing.T) {
+	s, _ := mustOpen(t, Options{Env: inline(vfs.NewMem(), 1)})
+	r := store.Rec{Subject: []byte("orders.eu"), Payload: make([]byte, 1000)}
+	for range 5000 {
+		if r.Seq++; s.Append(&r) != nil {
+			t.Fatal(r.Seq)
+		}
+	}
+	if dropped, left := s.Age(1 << 20); !s.InUse() && (dropped == 0 || left == 0 || left > 1<<20) {
+		t.Errorf("in use: %d dropped, %d left", dropped, left)
+	}
+	if dropped, left := s.Age(1 << 20); dropped == 0 || left != 0 {
+		t.Errorf("idle: %d dropped, %d left", dropped, left)
+	}
+	var out store.Rec
+	for a := s.Load(10, &out); a != store.Hit; a = s.Load(10, &out) {
+		if a != store.Pending {
+			t.Fatal(a)
+		}
+	}
+	if len(out.Payload) != 1000 || !s.InUse() {
+		t.Errorf("%d bytes", len(out.Payload))
+	}
+}
+
 // TestAppendAllocs: no allocation per message beyond frames, indexes and write batches.
 func TestAppendAllocs(t *testing.T) {
-	s, _ := mustOpen(t, Options{Env: inline(vfs.NewMem(), 1)})
+	env := inline(vfs.NewMem(), 1)
+	env.Pool = msgtab.NewPool(8 << 20)
+	s, _ := mustOpen(t, Options{Env: env})
 	r := store.Rec{Subject: []byte("orders.eu"), Payload: make([]byte, 128)}
 	const batch = 5000
 	n := testing.AllocsPerRun(20, func() {
+		env.Pool.Turn()
 		for range batch {
 			r.Seq++
 			if err := s.Append(&r); err != nil {

@@ -22,7 +22,7 @@ func (h *host) Thinned(seg *msgtab.Segment) {
 		}
 		return
 	}
-	if gone := seg.N - seg.Live; gone < (*Store)(h).thinMin() || gone < seg.Live {
+	if gone := seg.N - seg.Live; gone < (*Store)(h).thinMin() || gone < seg.Live || h.GoesSoon(seg) {
 		return
 	}
 	(*Store)(h).compact(seg)

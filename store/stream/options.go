@@ -6,6 +6,7 @@ import (
 
 	"ramjet/proto/base/clock"
 	"ramjet/store/crypt"
+	"ramjet/store/msgtab"
 	"ramjet/store/vfs"
 )
 
@@ -18,6 +19,7 @@ type Env struct {
 	// Wake asks the owner of s to call Poll and retry what was Pending. Any goroutine.
 	Wake   func(s *Store)
 	Random crypt.Random // nil: the operating system's
+	Pool   *msgtab.Pool // of the owner of the stores, for their frames; may be nil
 }
 
 // Options of one store; zero values mean the defaults.
@@ -44,7 +46,6 @@ const (
 	defaultIndexes   = 64 << 20
 	defaultUnwritten = 64 << 20
 	readWindow       = 256 << 10
-	frameSize        = 64 << 10
 	retryEvery       = time.Second
 )
 

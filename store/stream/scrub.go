@@ -79,7 +79,7 @@ func verifyFile(fsys vfs.FS, name string, id, salt uint64, codec *crypt.Codec) (
 		return nil, "footer: " + err.Error()
 	}
 	tmp := &Store{o: Options{Codec: codec}}
-	tmp.Table = msgtab.New((*host)(tmp), salt, false, frameSize)
+	tmp.Table = msgtab.New((*host)(tmp), salt, false, nil)
 	var b []byte
 	if hd.encoded {
 		b, err = tmp.decodeRange(h, id, sum.chunks, 0, sum.end)
@@ -184,7 +184,7 @@ func (rep *Report) checkSegment(fsys vfs.FS, dir, name string, g *segState, st *
 		return
 	}
 	tmp := &Store{o: Options{Codec: codec}}
-	tmp.Table = msgtab.New((*host)(tmp), st.salt, false, frameSize)
+	tmp.Table = msgtab.New((*host)(tmp), st.salt, false, nil)
 	h, err := fsys.Open(dir + "/" + name)
 	if err != nil {
 		bad(name, g.first, g.last, err.Error())

@@ -24,6 +24,7 @@ type Store struct {
 	hotBytes   int
 	unwritten  int // bytes not written yet
 	indexBytes int
+	inUse      bool // read or written since the last Age
 	uses       uint64
 	dropped    []uint64  // files to remove after the next checkpoint
 	erasing    []erasure // content to destroy after the next checkpoint
@@ -73,7 +74,7 @@ func newStore(o Options, dir string, salt uint64) *Store {
 	if s.random == nil {
 		s.random = crypt.SystemRandom
 	}
-	s.Table = msgtab.New((*host)(s), salt, false, frameSize)
+	s.Table = msgtab.New((*host)(s), salt, false, o.Env.Pool)
 	return s
 }
 
@@ -115,6 +116,7 @@ func (s *Store) Append(r *store.Rec) error {
 		return err
 	}
 	s.unwritten += n
+	s.inUse = true
 	segs := s.Segments()
 	tail := segs[len(segs)-1]
 	if int(tail.End-hostOf(tail).queued) >= s.o.FlushBytes {
@@ -128,12 +130,14 @@ func (s *Store) Append(r *store.Rec) error {
 // Load reads one message; see store.Avail. After Pending the owner is woken.
 func (s *Store) Load(seq uint64, r *store.Rec) store.Avail {
 	s.Poll()
+	s.inUse = true
 	return s.Table.Load(seq, r)
 }
 
 // Next reads the first message at or after from that passes f.
 func (s *Store) Next(f *store.Filter, from uint64, r *store.Rec) store.Avail {
 	s.Poll()
+	s.inUse = true
 	return s.Table.Next(f, from, r)
 }
 

@@ -276,6 +276,22 @@ func (s *Store) dropOldest() {
 	}
 }
 
+// InUse reports whether the stream was read or written since the last Age.
+func (s *Store) InUse() bool { return s.inUse }
+
+// Age sets how many bytes of written frames may stay in memory from now on; if the stream was not in use since the last call, all of
+// them go. It returns how many were dropped and are left.
+func (s *Store) Age(cacheBytes int) (dropped, left int) {
+	before := s.hotBytes
+	s.o.CacheBytes = cacheBytes
+	if !s.inUse {
+		s.TrimCache()
+	}
+	s.trim()
+	s.inUse = false
+	return before - s.hotBytes, s.hotBytes + len(s.graves) + len(s.buried)
+}
+
 // TrimCache drops everything from memory that can be read again.
 func (s *Store) TrimCache() {
 	for len(s.hot) > 0 {
