@@ -3,6 +3,7 @@ package cluster
 import (
 	"net"
 	"net/netip"
+	"reflect"
 	"strconv"
 
 	"ramjet/engine"
@@ -176,12 +177,13 @@ func (s *Service) updated(r *Route, in *wire.RouteInfo) {
 	if in.IP != "" {
 		p.info.IP = in.IP
 	}
+	wider := !reflect.DeepEqual(keep.Export, in.Export)
 	all := p.routes()
 	s.mu.Unlock()
-	pp := newPeerPerms(in)
-	for _, o := range all {
-		o.peerPerms.Store(pp)
-		s.refollow(o)
+	if wider { // what it ignored before it may take now
+		for _, o := range all {
+			s.refollow(o, true)
+		}
 	}
 	if s.port.PeerInfo != nil {
 		s.port.PeerInfo(in)

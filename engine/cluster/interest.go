@@ -189,31 +189,6 @@ func (s *Service) withdraw(r *Route, a *account.Account, was *perms) {
 	})
 }
 
-// refollow announces what permissions of the other server, or own ones, allow now.
-func (s *Service) refollow(r *Route) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for a, f := range r.follows {
-		if f.perms == s.perms {
-			continue
-		}
-		f.stop()
-		delete(r.follows, a)
-		// What is not allowed any more is taken back; the rest is told again, which changes nothing.
-		if l := s.ledgers[a]; l != nil {
-			tell := r.teller(a, f.perms)
-			l.Range(func(c interest.Change) bool {
-				if !s.perms.canImport(c.Subject) {
-					c.Weight = 0
-					tell(c)
-				}
-				return true
-			})
-		}
-	}
-	s.followLocked(r)
-}
-
 // lookup returns the account that an operation is about, nil when there is none of that name.
 func (r *Route) lookup(name []byte) *account.Account {
 	if r.acct != nil {

@@ -3,7 +3,6 @@ package cluster
 import (
 	"ramjet/engine/auth"
 	"ramjet/engine/config"
-	"ramjet/proto/wire"
 )
 
 // perms are the permissions of a cluster: import is what messages this server takes from others, so what interest it
@@ -24,17 +23,6 @@ func side(p *config.SubjectPerm) *auth.Perms {
 	}
 	c, _ := auth.CompilePerms(&config.Permissions{Subscribe: p})
 	return c
-}
-
-// newPeerPerms are the permissions that another server announces.
-func newPeerPerms(in *wire.RouteInfo) *perms {
-	conv := func(p *wire.PermInfo) *config.SubjectPerm {
-		if p == nil {
-			return nil
-		}
-		return &config.SubjectPerm{Allow: p.Allow, Deny: p.Deny}
-	}
-	return newPerms(&config.ClusterOptions{Import: conv(in.Import), Export: conv(in.Export)})
 }
 
 // canImport reports whether interest in subject is announced. Any goroutine.

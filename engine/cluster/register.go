@@ -62,16 +62,7 @@ func (r *Route) register(in *wire.RouteInfo) error {
 			r.Send(b)
 		}
 	}
-	o := r.svc.options()
-	interval := o.Cluster.PingInterval
-	if interval <= 0 {
-		interval = o.PingInterval
-	}
-	limit := o.Cluster.PingMax
-	if limit <= 0 {
-		limit = o.PingMax
-	}
-	r.SetPing(min(interval, maxRoutePing), limit)
+	r.keepAlive(r.svc.options())
 	r.FirstPing(float64(r.ID()%8) / 8)
 	what := ""
 	if r.account != "" {
@@ -113,7 +104,6 @@ func (s *Service) place(r *Route, in *wire.RouteInfo) (v verdict, first bool, re
 	r.remoteID, r.remoteName = in.ServerID, in.ServerName
 	r.single = p.size == 0
 	r.lnoc, r.lnocu, r.ln = in.LNOC, in.LNOCU || in.LN, in.LN
-	r.peerPerms.Store(newPeerPerms(in))
 	if r.member != nil {
 		r.account = r.member.account
 	} else {

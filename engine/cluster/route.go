@@ -57,7 +57,6 @@ type Route struct {
 	single               bool // the only connection to that server
 	lnoc, lnocu, ln      bool
 	configured           bool
-	peerPerms            atomic.Pointer[perms] // what the peer says of itself
 
 	nremote atomic.Int32 // subscriptions it has announced
 	follows map[*account.Account]*follow
@@ -95,7 +94,7 @@ func (r *Route) OnOpen() {
 		return
 	}
 	r.SetOutputLimits(o)
-	r.Logf(engine.Debug, "", "Route connection created")
+	r.Logf(engine.Info, "", "Route connection created")
 	r.armTimeout(o.Cluster.Auth.Timeout)
 	t := o.Cluster.TLS
 	switch {

@@ -12,7 +12,9 @@ var unbuilt = []struct {
 	used func(o *Options) bool
 }{
 	{"jetstream.tpm", func(o *Options) bool { return o.JetStream != nil && o.JetStream.Enabled && o.JetStream.TPM != nil }},
-	{"cluster", func(o *Options) bool { return o.Cluster != nil && (o.Cluster.Port != 0 || len(o.Cluster.Routes) > 0) }},
+	{"cluster", func(o *Options) bool { // JetStream on one server only
+		return o.Cluster != nil && len(o.Cluster.Routes) > 0 && o.JetStream != nil && o.JetStream.Enabled
+	}},
 	{"gateway", func(o *Options) bool { return o.Gateway != nil && (o.Gateway.Name != "" || o.Gateway.Port != 0) }},
 	{"leafnodes", func(o *Options) bool {
 		return o.Leafnodes != nil && (o.Leafnodes.Port != 0 || len(o.Leafnodes.Remotes) > 0)
@@ -26,11 +28,15 @@ var unbuilt = []struct {
 func Unsupported(o *Options) error {
 	l := &ErrorList{}
 	add := func(name string) {
+		what := ""
+		if name == "cluster" {
+			what = " with routes, together with jetstream"
+		}
 		at := ""
 		if p := parsePlace(o.Places[name]); p.Line > 0 {
 			at = fmt.Sprintf(" (%s:%d)", p.File, p.Line)
 		}
-		l.Problems = append(l.Problems, &Problem{Msg: name + ": not supported yet by this build of ramjet" + at})
+		l.Problems = append(l.Problems, &Problem{Msg: name + what + ": not supported yet by this build of ramjet" + at})
 	}
 	for _, u := range unbuilt {
 		if u.used(o) {

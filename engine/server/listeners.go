@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
 	"ramjet/engine"
@@ -12,6 +13,7 @@ import (
 // addresses are the bound addresses; immutable.
 type addresses struct {
 	client, ws, profile net.Addr
+	cluster             net.Addr
 	http, https         string // host:port
 }
 
@@ -43,9 +45,12 @@ func shownAddr(host string, a net.Addr) string {
 	return net.JoinHostPort(host, strconv.Itoa(portOf(a, 0)))
 }
 
-// closeListeners stops accepting; accepted connections stay. Control.
-func (s *Server) closeListeners() {
+// closeListeners stops accepting, but for the listeners that are named; accepted connections stay. Control.
+func (s *Server) closeListeners(but ...string) {
 	for name, l := range s.listeners {
+		if slices.Contains(but, name) {
+			continue
+		}
 		if err := l.Close(); err != nil {
 			s.log.Logf(engine.Warn, "RJ-S020", "Error closing the %s listener: %v", name, err)
 		}
@@ -59,6 +64,9 @@ func (s *Server) ports() *Ports {
 	p := &Ports{}
 	if a.client != nil {
 		p.Nats = listenURLs("nats", shownAddr(o.Host, a.client), true)
+	}
+	if a.cluster != nil {
+		p.Cluster = listenURLs("nats", shownAddr(o.Cluster.Host, a.cluster), true)
 	}
 	if a.http != "" {
 		p.Monitoring = append(p.Monitoring, listenURLs("http", a.http, true)...)
