@@ -42,7 +42,7 @@ func TestReload(t *testing.T) {
 	p.expect(`\[ERR\] Failed to reload server configuration: .*r\.conf:2:\d: unknown field "unknown_key"`)
 	connect("b")
 
-	// What needs a restart.
+	// A subsystem that does not exist.
 	rewrite(t, conf, listen+"cluster { name: c, port: -1 }\n")
 	p.signal(syscall.SIGHUP)
 	p.expect(`\[ERR\] Failed to reload server configuration: `)

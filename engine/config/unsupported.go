@@ -12,10 +12,10 @@ var unbuilt = []struct {
 	used func(o *Options) bool
 }{
 	{"jetstream.tpm", func(o *Options) bool { return o.JetStream != nil && o.JetStream.Enabled && o.JetStream.TPM != nil }},
-	{"cluster", func(o *Options) bool { // JetStream on one server only
-		return o.Cluster != nil && len(o.Cluster.Routes) > 0 && o.JetStream != nil && o.JetStream.Enabled
+	{"cluster", func(o *Options) bool { return o.Cluster != nil && (o.Cluster.Port != 0 || len(o.Cluster.Routes) > 0) }},
+	{"gateway", func(o *Options) bool { // JetStream would be one over all clusters
+		return o.Gateway != nil && o.Gateway.Name != "" && o.JetStream != nil && o.JetStream.Enabled
 	}},
-	{"gateway", func(o *Options) bool { return o.Gateway != nil && (o.Gateway.Name != "" || o.Gateway.Port != 0) }},
 	{"leafnodes", func(o *Options) bool {
 		return o.Leafnodes != nil && (o.Leafnodes.Port != 0 || len(o.Leafnodes.Remotes) > 0)
 	}},
@@ -29,8 +29,8 @@ func Unsupported(o *Options) error {
 	l := &ErrorList{}
 	add := func(name string) {
 		what := ""
-		if name == "cluster" {
-			what = " with routes, together with jetstream"
+		if name == "gateway" {
+			what = " together with jetstream"
 		}
 		at := ""
 		if p := parsePlace(o.Places[name]); p.Line > 0 {

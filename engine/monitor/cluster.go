@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"net/http"
+	"time"
 
 	"ramjet/proto/sysapi"
 )
@@ -14,23 +15,9 @@ func (s *Server) routez(q *params) (any, error) {
 	return s.Routez(&o)
 }
 
-// Routes are the connections to other servers of the cluster. Any goroutine.
-type Routes interface {
-	// Routez fills v. It may wait for the loops, for subscriptions only.
-	Routez(v *sysapi.Routez, o *sysapi.RoutezOptions)
-	// Name returns the name of the cluster, Remotes the number of other servers.
-	Name() string
-	Remotes() int
-}
-
 // Routez lists the routes.
-func (s *Server) Routez(o *sysapi.RoutezOptions) (*sysapi.Routez, error) {
-	v := &sysapi.Routez{ID: s.src.ID(), Name: s.src.Name(), Now: s.src.Now().UTC(), Routes: []sysapi.RouteInfo{}}
-	if r := s.src.Routes(); r != nil {
-		r.Routez(v, o)
-	}
-	v.NumRoutes = len(v.Routes)
-	return v, nil
+func (s *Server) Routez(*sysapi.RoutezOptions) (*sysapi.Routez, error) {
+	return &sysapi.Routez{ID: s.src.ID(), Name: s.src.Name(), Now: s.src.Now().UTC(), Routes: []sysapi.RouteInfo{}}, nil
 }
 
 func (s *Server) gatewayz(q *params) (any, error) {
@@ -39,11 +26,20 @@ func (s *Server) gatewayz(q *params) (any, error) {
 	return s.Gatewayz(&o)
 }
 
+// Gateways is what the pages show of connections between clusters. Any goroutine.
+type Gateways interface {
+	Gatewayz(o *sysapi.GatewayzOptions, now time.Time) *sysapi.Gatewayz
+	Varz() sysapi.GatewayVarz
+}
+
 // Gatewayz lists the gateways.
-func (s *Server) Gatewayz(*sysapi.GatewayzOptions) (*sysapi.Gatewayz, error) {
+func (s *Server) Gatewayz(o *sysapi.GatewayzOptions) (*sysapi.Gatewayz, error) {
+	if g := s.src.Gateways(); g != nil {
+		return g.Gatewayz(o, s.src.Now()), nil
+	}
 	return &sysapi.Gatewayz{
 		ID: s.src.ID(), Now: s.src.Now().UTC(),
-		Outbound: map[string]*sysapi.RemoteGateway{}, Inbound: map[string][]sysapi.RemoteGateway{},
+		Outbound: map[string]*sysapi.RemoteGateway{}, Inbound: map[string][]*sysapi.RemoteGateway{},
 	}, nil
 }
 

@@ -39,12 +39,12 @@ type Source interface {
 	ConnectURLs() (client, ws []string)
 	// OCSPCache is the cache of clients' certificate statuses, nil when there is none.
 	OCSPCache() *sysapi.OCSPResponseCacheVarz
-	// Routes is nil without a cluster.
-	Routes() Routes
 	// JetStream is nil when it is off.
 	JetStream() JetStream
 	// PinnedFails counts the users refused because of resolver_pinned_accounts.
 	PinnedFails() uint64
+	// Gateways is nil when there are none.
+	Gateways() Gateways
 	// AuthRequired as in INFO.
 	AuthRequired() bool
 }

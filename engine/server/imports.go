@@ -12,7 +12,7 @@ import (
 func (s *Server) joinAccounts() {
 	s.auth.Load().UseCallouts(s.callouts())
 	s.accounts.UseHooks(account.Hooks{Clock: s.clk, Lost: s.router.Lost})
-	s.router.UseHooks(dispatch.Hooks{
+	h := dispatch.Hooks{
 		Clock: s.clk, Server: s.Name, Measured: s.sysacc.Measured, ReplySuffix: "." + shortName(s.Name()) + ".T",
 		Find: func(id uint64) dispatch.Asker {
 			if c := s.registry.Get(id); c != nil {
@@ -20,7 +20,11 @@ func (s *Server) joinAccounts() {
 			}
 			return nil
 		},
-	})
+	}
+	if hasGateway(s.opts.Load()) {
+		h.Routed = s.routed
+	}
+	s.router.UseHooks(h)
 }
 
 // shortName returns the eight characters that name a server in subjects: a hash of its name

@@ -12,9 +12,9 @@ import (
 	"ramjet/engine/account"
 	"ramjet/engine/auth"
 	"ramjet/engine/client"
-	"ramjet/engine/cluster"
 	"ramjet/engine/config"
 	"ramjet/engine/dispatch"
+	"ramjet/engine/gateway"
 	"ramjet/engine/link"
 	"ramjet/engine/monitor"
 	"ramjet/engine/netio"
@@ -65,12 +65,12 @@ type Server struct {
 	ctxs     []*dispatch.Ctx // per loop
 	linkEnv  atomic.Pointer[link.Env]
 	clients  *client.Service
-	routes   *cluster.Service // nil: no cluster
-	pages    *monitor.Server  // what monitoring shows
-	monitor  *monitor.Server  // pages, when they are served over HTTP
+	pages    *monitor.Server // what monitoring shows
+	monitor  *monitor.Server // pages, when they are served over HTTP
 	sysacc   *sysacc.Service
 	inboxes  *inboxes
 	buses    *busHub                   // set by Start
+	gateways *gateway.Service          // set by Start; nil: none
 	js       atomic.Pointer[jetStream] // nil: off
 	failed   atomic.Pointer[error]     // why the server ended by itself
 

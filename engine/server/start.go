@@ -50,9 +50,6 @@ func (s *Server) start() error {
 	if err := s.startMonitor(o); err != nil {
 		return s.logFatal("RJ-S013", err)
 	}
-	if err := lonelyJetStream(o); err != nil {
-		return s.logFatal("RJ-S062", err)
-	}
 	if err := s.startJetStream(o, true); err != nil {
 		return s.logFatal("RJ-S062", err)
 	}
@@ -146,9 +143,9 @@ func (s *Server) startLoops(o *config.Options) error {
 	}
 	env.Init()
 	s.buses = newBusHub(s, len(g.Loops()), jsShards())
+	s.newGateways(env, o)
 	s.linkEnv.Store(env)
 	s.clients = client.New(env)
-	s.newCluster(env, o)
 	if err := s.sysacc.Start(); err != nil {
 		return fmt.Errorf("starting the system account: %w", err)
 	}
@@ -201,14 +198,14 @@ func (s *Server) startListeners(o *config.Options) error {
 			s.log.Logf(engine.Warn, "RJ-S018", "Websocket not configured with TLS. DO NOT USE IN PRODUCTION!")
 		}
 	}
-	if err := s.listenCluster(o, &a); err != nil {
-		return err
-	}
 	l, err := s.listen("client", o.Host, o.Port, s.clients.Accept)
 	if err != nil {
 		return err
 	}
 	a.client = l.Addr()
+	if err := s.listenGateways(o, &a); err != nil {
+		return err
+	}
 	s.addrs.Store(&a)
 	s.updateInfo()
 	s.log.Logf(engine.Info, "", "Listening for client connections on %s", shownAddr(o.Host, a.client))
@@ -221,6 +218,6 @@ func (s *Server) startListeners(o *config.Options) error {
 	for _, l := range s.listeners {
 		l.Start()
 	}
-	s.startCluster(&a)
+	s.startGateways(o, &a)
 	return nil
 }

@@ -22,9 +22,7 @@ func (s *Server) stop() {
 		s.log.Logf(engine.Info, "", "Initiating Shutdown...")
 	}
 	s.closeListeners()
-	if s.routes != nil {
-		s.routes.Stop()
-	}
+	s.stopGateways()
 	s.stopJetStream()
 	s.resolver.Load().stopSync()
 	if s.linkEnv.Load() != nil { // else it was never started

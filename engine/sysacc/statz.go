@@ -42,11 +42,11 @@ func (s *Service) stats() *sysapi.ServerStatsEvent {
 		SlowConsumerStats: kinds(&c.SlowByKind), StaleStats: kinds(&c.StaleByKind),
 		ActiveServers: 1, MaxProcs: runtime.GOMAXPROCS(0), JetStream: s.p.Pages.JetStreamStats(),
 	}
-	if s.p.Routes != nil {
-		v.Routes = s.p.Routes()
-	}
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		v.MemLimit = limit
+	}
+	if s.p.Gateways != nil {
+		v.Gateways = s.p.Gateways()
 	}
 	s.p.Accounts.Range(func(a *account.Account) bool {
 		v.NumSubs += uint32(a.Index().Count())

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"ramjet/engine"
+	"ramjet/engine/account"
+	"ramjet/engine/config"
+	"ramjet/engine/dispatch"
+	"ramjet/engine/gateway"
+	"ramjet/engine/link"
+	"ramjet/engine/monitor"
+	"ramjet/proto/sysapi"
+)
+
+// gatewayListener is the name of the listener for servers of other clusters.
+const gatewayListener = "gateway"
+
+// gatewayProto is the protocol level in INFO of gateways: they understand everything but message tracing.
+const gatewayProto = 2
+
+// hasGateway reports that o joins this server's cluster with others.
+func hasGateway(o *config.Options) bool { return o.Gateway != nil && o.Gateway.Name != "" }
+
+// newGateways makes the service of gateways, before the first message. Control.
+func (s *Server) newGateways(env *link.Env, o *config.Options) {
+	if !hasGateway(o) {
+		return
+	}
+	s.gateways = gateway.New(env, gateway.Ports{ID: s.id, Version: NATSVersion, Proto: gatewayProto, Name: s.Name})
+}
+
+// routed is dispatch.Hooks.Routed.
+func (s *Server) routed(ctx *dispatch.Ctx, a *account.Account, m *engine.Msg) (dispatch.Outcome, bool) {
+	if s.gateways == nil || a == nil {
+		return dispatch.Outcome{}, false
+	}
+	return s.gateways.Routed(ctx, a, m)
+}
+
+// listenGateways binds the listener for other clusters. Control.
+func (s *Server) listenGateways(o *config.Options, a *addresses) error {
+	if s.gateways == nil {
+		return nil
+	}
+	g := o.Gateway
+	s.log.Logf(engine.Info, "", "Gateway name is %s", g.Name)
+	l, err := s.listen(gatewayListener, g.Host, g.Port, s.gateways.Accept)
+	if err != nil {
+		return err
+	}
+	a.gateway = l.Addr()
+	s.log.Logf(engine.Info, "", "Listening for gateways connections on %s", shownAddr(g.Host, a.gateway))
+	if insecureGateways(g) {
+		s.log.Logf(engine.Warn, "RJ-G014", "TLS certificates of other clusters are not verified (insecure): use it for tests only")
+	}
+	return nil
+}
+
+func insecureGateways(g *config.GatewayOptions) bool {
+	if g.TLS != nil && g.TLS.Insecure {
+		return true
+	}
+	for _, r := range g.Gateways {
+		if r.TLS != nil && r.TLS.Insecure {
+			return true
+		}
+	}
+	return false
+}
+
+// startGateways begins to connect to other clusters. Control, when the listener is bound.
+func (s *Server) startGateways(o *config.Options, a *addresses) {
+	if s.gateways == nil {
+		return
+	}
+	host := o.Gateway.Host
+	if o.Gateway.Advertise == "" {
+		if all := expandHost(host, false); len(all) > 0 { // 0.0.0.0 is no address to connect to
+			host = all[0]
+		} else {
+			s.log.Logf(engine.Error, "RJ-G015", "Could not find any non-local IP for gateway %q with listen specification %q", o.Gateway.Name, host)
+		}
+	}
+	host, port := advertised(o.Gateway.Advertise, host, portOf(a.gateway, o.Gateway.Port))
+	s.gateways.Start(host, port)
+}
+
+// reloadGateways follows a reload. Control.
+func (s *Server) reloadGateways() {
+	if s.gateways != nil {
+		s.gateways.Sync()
+		s.gateways.Recheck()
+	}
+}
+
+func (s *Server) stopGateways() {
+	if s.gateways != nil {
+		s.gateways.Stop()
+	}
+}
+
+// Gateways implements monitor.Source.
+func (v source) Gateways() monitor.Gateways {
+	if v.s.gateways == nil {
+		return nil
+	}
+	return v.s.gateways
+}
+
+// gatewayStats is the part of STATSZ about gateways.
+func (s *Server) gatewayStats() []sysapi.GatewayStat {
+	if s.gateways == nil {
+		return nil
+	}
+	return s.gateways.Stats()
+}
