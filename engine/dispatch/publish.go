@@ -27,6 +27,12 @@ func (r *Router) Publish(ctx *Ctx, acct *account.Account, m *engine.Msg) Outcome
 	return r.publish(ctx, acct.Index(), acct.Snap().Map, m, nil)
 }
 
+// PublishMapped is Publish for a message whose subject was mapped before.
+func (r *Router) PublishMapped(ctx *Ctx, acct *account.Account, m *engine.Msg) Outcome {
+	m.Account = acct.Ref()
+	return r.route(ctx, acct.Index(), m, nil, nil)
+}
+
 // PublishQueues is Publish for a message that came from another server: of the queue groups here
 // only those named in queues get it. They are borrowed.
 func (r *Router) PublishQueues(ctx *Ctx, acct *account.Account, m *engine.Msg, queues [][]byte) Outcome {

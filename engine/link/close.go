@@ -9,10 +9,12 @@ import (
 	"ramjet/proto/wire"
 )
 
-// SendErr queues -ERR 'text'; the connection stays. Loop.
+// SendErr queues -ERR 'text'; the connection stays. A protocol of packets has no such thing. Loop.
 func (c *Conn) SendErr(text string) {
-	var b [256]byte
-	c.Send(wire.AppendErr(b[:0], text))
+	if c.packets == nil {
+		var b [256]byte
+		c.Send(wire.AppendErr(b[:0], text))
+	}
 	if c.lane.Trace {
 		c.Logf(engine.Trace, "", "->> [-ERR %s]", text)
 	}
@@ -43,6 +45,12 @@ func (c *Conn) Closing() bool { return c.state == closing }
 
 // parseError closes for what wire.Next refused. data is what it looked at.
 func (c *Conn) parseError(e *wire.Error, data []byte) {
+	if e == badPacket {
+		if c.state != closing {
+			c.CloseErr("", netio.ReasonProtocolViolation)
+		}
+		return
+	}
 	r := netio.ReasonProtocolViolation
 	switch e.Code {
 	case wire.ErrControlLine:

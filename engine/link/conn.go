@@ -23,6 +23,8 @@ type Conn struct {
 	lane  *Lane // of the owning loop
 	proto Protocol
 	app   Appender // nil: MSG and HMSG lines
+	// packets, when not nil, decodes instead of the line parser.
+	packets Packets
 
 	id    uint64
 	start int64 // unix nanoseconds
@@ -56,6 +58,7 @@ type Identity struct {
 	Name, Lang, Version string
 	TLSFirst            bool
 	Tried               string // the user, when it was not let in
+	ClientID            string // of MQTT
 }
 
 // user returns the name to show.
@@ -104,6 +107,7 @@ func (c *Conn) Init(env *Env, nc *netio.Conn, k engine.Kind, t engine.ConnType, 
 		c.app = a
 		c.flags.Or(flagAppender)
 	}
+	c.packets, _ = p.(Packets)
 }
 
 // anonymous is the identity before authentication.
@@ -228,6 +232,10 @@ func (c *Conn) Label() string {
 			b = append(b, id.Name...)
 		}
 		b = append(b, '"')
+	}
+	if id.ClientID != "" {
+		b = append(b, " - "...)
+		b = strconv.AppendQuote(b, id.ClientID)
 	}
 	if id.User != nil && id.User.Label != "" {
 		b = append(b, " - "...)

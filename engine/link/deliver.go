@@ -43,6 +43,45 @@ func (c *Conn) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) engin
 	return v
 }
 
+// Encoder appends the form of m that subscription s gets, for subscriptions that are Sinks of their own. Any
+// goroutine. size is what counts as bytes out; below 0: what was appended, if anything, is no message.
+type Encoder interface {
+	Encode(from engine.LoopID, dst []byte, m *engine.Msg, s *interest.Sub) (out []byte, size int)
+}
+
+// DeliverAs is Deliver with the encoding of e. room is about how many bytes it will append.
+func (c *Conn) DeliverAs(from engine.LoopID, m *engine.Msg, s *interest.Sub, e Encoder, room int) engine.Verdict {
+	f := c.flags.Load()
+	if f&deliverSlow != 0 {
+		if v := c.vet(f, m, s); v != engine.OK {
+			return v
+		}
+	}
+	if ok, _ := s.Take(); !ok {
+		return engine.Refused
+	}
+	b, size := e.Encode(from, c.out.Begin(from, room), m, s)
+	l := c.env.Lane(from)
+	if l == nil && len(b) == 0 {
+		return engine.OK
+	}
+	if size < 0 {
+		v := c.out.End(from, b, 0)
+		if l == nil {
+			c.out.Flush(from)
+		}
+		return v
+	}
+	v := c.out.End(from, b, 1)
+	if v.Delivered() {
+		c.countOut(l, size)
+	}
+	if l == nil {
+		c.out.Flush(from)
+	}
+	return v
+}
+
 // write appends the protocol form of m.
 func (c *Conn) write(from engine.LoopID, l *Lane, f uint32, m *engine.Msg, s *interest.Sub) (engine.Verdict, int) {
 	if f&flagAppender != 0 {

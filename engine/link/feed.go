@@ -52,7 +52,7 @@ func (c *Conn) feed(data []byte, frame *bufpool.Frame) {
 	l.Frame = frame
 	op := &l.Op
 	for len(data) > 0 {
-		n, need, perr := wire.Next(data, &c.lim, op)
+		n, need, perr := c.next(data, op)
 		if perr != nil {
 			c.parseError(perr, data)
 			break
@@ -61,7 +61,7 @@ func (c *Conn) feed(data []byte, frame *bufpool.Frame) {
 			c.keep(data, need)
 			break
 		}
-		if err := c.proto.OnOp(op); err != nil {
+		if err := c.handle(op); err != nil {
 			if err == ErrUpgraded {
 				l.Frame = nil
 				c.upgraded(data[n:])
@@ -73,6 +73,34 @@ func (c *Conn) feed(data []byte, frame *bufpool.Frame) {
 		data = data[n:]
 	}
 	l.Frame = nil
+}
+
+// next decodes what is at the start of data.
+func (c *Conn) next(data []byte, op *wire.Op) (n, need int, err *wire.Error) {
+	if c.packets != nil {
+		return c.nextPacket(data)
+	}
+	return wire.Next(data, &c.lim, op)
+}
+
+// handle passes on what next decoded.
+func (c *Conn) handle(op *wire.Op) error {
+	if c.packets != nil {
+		return c.packets.OnPacket()
+	}
+	return c.proto.OnOp(op)
+}
+
+// badPacket stands for an error that the protocol has dealt with.
+var badPacket = &wire.Error{}
+
+func (c *Conn) nextPacket(data []byte) (n, need int, err *wire.Error) {
+	n, need, bad := c.packets.Next(data)
+	if bad != nil {
+		c.packets.OnBad(bad)
+		return 0, 0, badPacket
+	}
+	return n, need, nil
 }
 
 // keep stores the cut operation at the end of a read.
@@ -93,6 +121,8 @@ func (c *Conn) finish(data []byte) (rest []byte, ok bool) {
 		k := len(data)
 		if c.need > 0 {
 			k = min(k, c.need-len(c.part.B))
+		} else if c.packets != nil {
+			k = 1 // the length is in the first bytes
 		} else if i := bytes.IndexByte(data, '\n'); i >= 0 {
 			k = i + 1
 		}
@@ -101,7 +131,7 @@ func (c *Conn) finish(data []byte) (rest []byte, ok bool) {
 		if c.need > 0 && len(c.part.B) < c.need {
 			return nil, false
 		}
-		n, need, perr := wire.Next(c.part.B, &c.lim, &l.Op)
+		n, need, perr := c.next(c.part.B, &l.Op)
 		if perr != nil {
 			c.parseError(perr, c.part.B)
 			c.dropPart()
@@ -121,7 +151,7 @@ func (c *Conn) handleCut(data []byte, n int) (rest []byte, ok bool) {
 	l, f := c.lane, c.part
 	c.part, c.need = nil, 0
 	l.Frame = f
-	err := c.proto.OnOp(&l.Op)
+	err := c.handle(&l.Op)
 	l.Frame = nil
 	if err == nil {
 		f.Release()

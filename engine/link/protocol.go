@@ -39,6 +39,19 @@ type Appender interface {
 // wire.ErrMaxPayload says. Loop.
 type TooLarge interface{ OnTooLarge(op *wire.Op) }
 
+// Packets is implemented by protocols that are not made of lines: OnOp is never called, and nothing like
+// -ERR is sent. Owning loop.
+type Packets interface {
+	// Next decodes the packet at the start of data, which is borrowed until OnPacket returns. n is its
+	// length; 0: more bytes are needed, and need is the whole length if it is known, which it is at the
+	// latest after a few bytes. An error ends the connection.
+	Next(data []byte) (n, need int, err error)
+	// OnPacket handles what Next decoded; it answers as OnOp does.
+	OnPacket() error
+	// OnBad closes the connection for an error of Next.
+	OnBad(err error)
+}
+
 // Suspension of the feed, returned by Protocol.OnOp.
 var (
 	// ErrHold: the operation was handled; the bytes after it wait for Resume.

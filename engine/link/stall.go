@@ -52,8 +52,8 @@ func (c *Conn) StallFor(targets []interest.Sink) {
 	s.wait = 0
 	var d time.Duration
 	for _, t := range targets {
-		q, ok := t.(*Conn)
-		if !ok { // a queue in the server: it does not tell when it has drained, the time is over then
+		q := linkOf(t)
+		if q == nil { // a queue in the server: it does not tell when it has drained, the time is over then
 			s.wait++
 			d += stallEach
 			continue
@@ -75,6 +75,17 @@ func (c *Conn) StallFor(targets []interest.Sink) {
 	c.env.shared.stalled.Add(1)
 	c.nc.PauseRead()
 	c.nc.SetTimer(TimerStall, min(d, stallMost))
+}
+
+// linkOf returns the connection that t delivers to, nil if it is none.
+func linkOf(t interest.Sink) *Conn {
+	switch x := t.(type) {
+	case *Conn:
+		return x
+	case interface{ Link() *Conn }:
+		return x.Link()
+	}
+	return nil
 }
 
 // waitDrain registers w to be told when c has drained; false when it already has.
