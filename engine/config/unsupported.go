@@ -19,7 +19,6 @@ var unbuilt = []struct {
 	{"leafnodes", func(o *Options) bool {
 		return o.Leafnodes != nil && (o.Leafnodes.Port != 0 || len(o.Leafnodes.Remotes) > 0)
 	}},
-	{"mqtt", func(o *Options) bool { return o.MQTT != nil && o.MQTT.Port != 0 }},
 	{"default_js_domain", func(o *Options) bool { return len(o.DefaultJSDomain) > 0 }},
 }
 

@@ -29,6 +29,9 @@ type Hooks struct {
 	Find func(id uint64) Asker
 	// Measured hears of the latency of a service, to be published to subject in account a.
 	Measured func(a *account.Account, subject string, v *sysapi.ServiceLatency)
+	// Crossed hears of a client's message with a header that an imported service took to account a, where a mapping
+	// gave it subject to; m is as it was before that.
+	Crossed func(a *account.Account, to []byte, m *engine.Msg)
 	// ReplySuffix is appended to reply subjects of measured requests.
 	ReplySuffix string
 	// Routed takes over a message to a subject with the prefix of gateway replies (IsRouted); ok is false when it is to be

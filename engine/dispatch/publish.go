@@ -66,6 +66,9 @@ func (r *Router) mapped(ctx *Ctx, x *interest.Index, mapping mapFunc, m *engine.
 	case via != nil && via.trace != nil:
 		via.trace.Remapped(to)
 	}
+	if via != nil && r.hooks.Crossed != nil && len(m.Header) > 0 && m.Origin == engine.Client {
+		r.hooks.Crossed(r.reg.ByID(m.Account.ID), to, m)
+	}
 	m.Subject = to
 	ctx.keepMapped(at, to)
 	out := r.deliver(ctx, x, m, queues, via, true)

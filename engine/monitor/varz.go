@@ -87,6 +87,9 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 	if w := o.Websocket; w != nil && w.Port != 0 {
 		v.Websocket = websocketVarz(w, boundPort(listeners["websocket"], w.Port))
 	}
+	if q := o.MQTT; q != nil && q.Port != 0 {
+		v.MQTT = mqttVarz(q, boundPort(listeners["mqtt"], q.Port))
+	}
 	return v, nil
 }
 
@@ -108,6 +111,22 @@ func websocketVarz(w *config.WebsocketOptions, port int) sysapi.WebsocketVarz {
 	}
 	if t := w.TLS; t != nil {
 		v.TLSMap = t.VerifyAndMap
+		v.TLSOCSPPeerVerify = t.OCSPPeer != nil
+		for k := range t.PinnedCerts {
+			v.TLSPinnedCerts = append(v.TLSPinnedCerts, k)
+		}
+		v.TLSCertNotAfter = notAfter(t)
+	}
+	return v
+}
+
+func mqttVarz(q *config.MQTTOptions, port int) sysapi.MQTTVarz {
+	v := sysapi.MQTTVarz{
+		Host: q.Host, Port: port, NoAuthUser: q.NoAuthUser, AuthTimeout: q.Auth.Timeout.Seconds(), JSDomain: q.JSDomain,
+		AckWait: q.AckWait, MaxAckPending: uint16(q.MaxAckPending),
+	}
+	if t := q.TLS; t != nil {
+		v.TLSMap, v.TLSTimeout = t.VerifyAndMap, t.Timeout.Seconds()
 		v.TLSOCSPPeerVerify = t.OCSPPeer != nil
 		for k := range t.PinnedCerts {
 			v.TLSPinnedCerts = append(v.TLSPinnedCerts, k)

@@ -188,12 +188,10 @@ func (c *Client) deliver(pub *publication) {
 func (c *Client) publish(pub *publication) {
 	l := c.Lane()
 	m := &l.Msg
-	m.Subject, m.To, m.Reply, m.Header, m.Payload = pub.subject, nil, nil, qosHeaders[mqtt.QoS(pub.flags)], pub.payload
-	m.Frame = nil
+	*m = engine.Msg{Subject: pub.subject, Header: qosHeaders[mqtt.QoS(pub.flags)], Payload: pub.payload, Origin: engine.Client, OriginID: c.ID()}
 	if pub.read && l.Frame != nil && len(pub.payload) >= largePayload {
 		m.Frame = l.Frame
 	}
-	m.Origin, m.OriginID, m.NoEcho = engine.Client, c.ID(), false
 	ctx := c.Ctx()
 	if out := c.svc.link.Router.PublishMapped(ctx, c.acct, m); out.Slow {
 		c.slowDown()

@@ -51,6 +51,12 @@ func (x *subscription) Slow() bool { return x.c.Slow() }
 // Link returns the connection. Any goroutine.
 func (x *subscription) Link() *link.Conn { return &x.c.Conn }
 
+// PeerName and Vet implement dispatch.Peer.
+func (x *subscription) PeerName() string { return x.c.PeerName() }
+
+// Vet says what Deliver would answer. Any goroutine.
+func (x *subscription) Vet(m *engine.Msg, s *interest.Sub) engine.Verdict { return x.c.Vet(m, s) }
+
 // Deliver implements interest.Sink.
 func (x *subscription) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) engine.Verdict {
 	return x.c.DeliverAs(from, m, s, x, len(m.Subject)+len(m.Payload)+mqtt.PublishRoom)

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/sha256"
 
+	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/dispatch"
 )
@@ -19,6 +20,11 @@ func (s *Server) joinAccounts() {
 				return c
 			}
 			return nil
+		},
+		Crossed: func(a *account.Account, to []byte, m *engine.Msg) {
+			if s.mqtt != nil {
+				s.mqtt.Crossed(a, to, m.Header, m.Payload)
+			}
 		},
 	}
 	if hasGateway(s.opts.Load()) {

@@ -13,6 +13,9 @@ func (s *Server) lameDuck() {
 	s.closeListeners(gatewayListener)
 	s.updateInfo() // ldm is set from here on
 	s.sysacc.LameDuck()
+	if s.mqtt != nil {
+		s.mqtt.LameDuck()
+	}
 	shutdown := func() { s.stopOnce.Do(func() { s.ctl.post(s.stop) }) }
 	if s.registry.Count(engine.Client) == 0 {
 		shutdown()

@@ -12,9 +12,9 @@ import (
 
 // addresses are the bound addresses; immutable.
 type addresses struct {
-	client, ws, profile net.Addr
-	gateway             net.Addr
-	http, https         string // host:port
+	client, ws, mqtt, profile net.Addr
+	gateway                   net.Addr
+	http, https               string // host:port
 }
 
 // logFatal writes a fatal line with the text of err and returns err.

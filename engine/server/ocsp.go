@@ -19,15 +19,15 @@ const ocspKind = "Client"
 
 // ocspSet is what one configuration needs for the status of certificates. Immutable.
 type ocspSet struct {
-	tls, ws  *ocsp.Listener              // nil = the listener has no TLS
-	cache    *ocsp.Cache                 // nil = none
-	verifies bool                        // some listener verifies its clients
-	plain    map[*tls.Config]*tls.Config // by the configuration in use, what it was made of
+	tls, ws, mqtt *ocsp.Listener              // nil = the listener has no TLS
+	cache         *ocsp.Cache                 // nil = none
+	verifies      bool                        // some listener verifies its clients
+	plain         map[*tls.Config]*tls.Config // by the configuration in use, what it was made of
 }
 
 // listeners lists those that have TLS.
 func (t *ocspSet) listeners() (list []*ocsp.Listener) {
-	for _, l := range []*ocsp.Listener{t.tls, t.ws} {
+	for _, l := range []*ocsp.Listener{t.tls, t.ws, t.mqtt} {
 		if l != nil {
 			list = append(list, l)
 		}
@@ -106,6 +106,9 @@ func (s *Server) buildOCSP(o *config.Options, old *ocspSet) (*ocspSet, error) {
 	if o.Websocket != nil {
 		blocks = append(blocks, o.Websocket.TLS)
 	}
+	if o.MQTT != nil {
+		blocks = append(blocks, o.MQTT.TLS)
+	}
 	for _, t := range blocks {
 		b.set.verifies = b.set.verifies || t != nil && ocsp.ParsePeer(t.OCSPPeer) != nil
 	}
@@ -125,6 +128,13 @@ func (s *Server) buildOCSP(o *config.Options, old *ocspSet) (*ocspSet, error) {
 			return nil, err
 		}
 		o.Websocket = &w
+	}
+	if o.MQTT != nil {
+		q := *o.MQTT
+		if b.set.mqtt, q.TLS, err = b.listener(q.TLS); err != nil {
+			return nil, err
+		}
+		o.MQTT = &q
 	}
 	return b.set, nil
 }

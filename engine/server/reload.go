@@ -122,6 +122,9 @@ func (s *Server) keepPorts(cur, next *config.Options) {
 	if cur.Websocket != nil && next.Websocket != nil {
 		keep("websocket", cur.Websocket.Port, &next.Websocket.Port)
 	}
+	if cur.MQTT != nil && next.MQTT != nil {
+		keep("mqtt", cur.MQTT.Port, &next.MQTT.Port)
+	}
 }
 
 // prepare does what may fail and changes nothing that is in use.
@@ -221,6 +224,9 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 	s.reloadJetStream(cur, next)
 	s.reloadGateways()
 	s.clients.Recheck()
+	if s.mqtt != nil {
+		s.mqtt.Recheck()
+	}
 	if inform {
 		s.clients.BroadcastInfo()
 	}

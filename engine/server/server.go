@@ -17,6 +17,7 @@ import (
 	"ramjet/engine/gateway"
 	"ramjet/engine/link"
 	"ramjet/engine/monitor"
+	"ramjet/engine/mqtt"
 	"ramjet/engine/netio"
 	"ramjet/engine/ocsp"
 	"ramjet/engine/sysacc"
@@ -65,6 +66,7 @@ type Server struct {
 	ctxs     []*dispatch.Ctx // per loop
 	linkEnv  atomic.Pointer[link.Env]
 	clients  *client.Service
+	mqtt     *mqtt.Service   // nil: off
 	pages    *monitor.Server // what monitoring shows
 	monitor  *monitor.Server // pages, when they are served over HTTP
 	sysacc   *sysacc.Service

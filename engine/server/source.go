@@ -71,6 +71,9 @@ func (v source) Listeners() map[string]string {
 	if a.gateway != nil {
 		m[gatewayListener] = shownAddr(o.Gateway.Host, a.gateway)
 	}
+	if a.mqtt != nil {
+		m["mqtt"] = shownAddr(o.MQTT.Host, a.mqtt)
+	}
 	if a.http != "" {
 		m["monitoring"] = a.http
 	}

@@ -146,6 +146,7 @@ func (s *Server) startLoops(o *config.Options) error {
 	s.newGateways(env, o)
 	s.linkEnv.Store(env)
 	s.clients = client.New(env)
+	s.newMQTT(env, o)
 	if err := s.sysacc.Start(); err != nil {
 		return fmt.Errorf("starting the system account: %w", err)
 	}
@@ -180,7 +181,10 @@ func (s *Server) startMonitor(o *config.Options) error {
 func (s *Server) startListeners(o *config.Options) error {
 	a := *s.addrs.Load()
 	if w := o.Websocket; w != nil && w.Port != 0 {
-		acc := ws.New(s.opts.Load, s.log, func() bool { return false }, func(c *netio.Conn, m ws.Meta) netio.Handler {
+		acc := ws.New(s.opts.Load, s.log, func() bool { return s.mqtt != nil }, func(c *netio.Conn, m ws.Meta) netio.Handler {
+			if m.Path == "mqtt" {
+				return s.acceptMQTT(c, m)
+			}
 			return s.clients.AcceptWS(c, client.WSMeta{User: m.User, Pass: m.Pass, Token: m.Token, JWT: m.JWT,
 				ForwardedFor: m.ForwardedFor, TLSRequired: m.TLSRequired})
 		})
@@ -197,6 +201,9 @@ func (s *Server) startListeners(o *config.Options) error {
 		if w.TLS == nil {
 			s.log.Logf(engine.Warn, "RJ-S018", "Websocket not configured with TLS. DO NOT USE IN PRODUCTION!")
 		}
+	}
+	if err := s.listenMQTT(o, &a); err != nil {
+		return err
 	}
 	l, err := s.listen("client", o.Host, o.Port, s.clients.Accept)
 	if err != nil {

@@ -23,6 +23,7 @@ func (s *Server) stop() {
 	}
 	s.closeListeners()
 	s.stopGateways()
+	s.stopMQTT()
 	s.stopJetStream()
 	s.resolver.Load().stopSync()
 	if s.linkEnv.Load() != nil { // else it was never started
