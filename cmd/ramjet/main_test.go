@@ -67,10 +67,10 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%d %q", code, stderr)
 	}
 	for name, text := range map[string]string{
-		"unknown field":   "bad: 1\n",
-		"empty":           "\n",
-		"warning":         "ping_interval: 5\n",
-		"no such cluster": "cluster { name: c, port: 6222 }\n",
+		"unknown field": "bad: 1\n",
+		"empty":         "\n",
+		"warning":       "ping_interval: 5\n",
+		"no such thing": "jetstream { tpm { keys_file: a, encryption_password: b } }\n",
 	} {
 		if code, _, stderr := runOnce(t, "-t", "-c", writeFile(t, "x.conf", text)); code != 1 || !strings.HasPrefix(stderr, "ramjet: ") {
 			t.Errorf("%s: %d %q", name, code, stderr)

@@ -42,7 +42,7 @@ func TestReload(t *testing.T) {
 	p.expect(`\[ERR\] Failed to reload server configuration: .*r\.conf:2:\d: unknown field "unknown_key"`)
 	connect("b")
 
-	// A subsystem that does not exist.
+	// What needs a restart.
 	rewrite(t, conf, listen+"cluster { name: c, port: -1 }\n")
 	p.signal(syscall.SIGHUP)
 	p.expect(`\[ERR\] Failed to reload server configuration: `)

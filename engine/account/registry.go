@@ -45,6 +45,20 @@ func (r *Registry) UseHooks(h Hooks) { *r.hooks = h }
 // Lookup returns the account called name, nil when there is none.
 func (r *Registry) Lookup(name string) *Account { return r.t.Load().byName[name] }
 
+// Known returns the account called name, also when a reload has removed it; nil when there never was one.
+func (r *Registry) Known(name string) *Account {
+	t := r.t.Load()
+	if a := t.byName[name]; a != nil {
+		return a
+	}
+	for _, a := range t.all {
+		if a.Name() == name {
+			return a
+		}
+	}
+	return nil
+}
+
 // ByID returns the account with the id of its Ref, also when a reload has removed it meanwhile: its
 // last connections may still be closing. nil when there never was one.
 func (r *Registry) ByID(id uint32) *Account {

@@ -92,12 +92,15 @@ func TestBaselineDefaults(t *testing.T) {
 func TestUnsupported(t *testing.T) {
 	for text, want := range map[string][]string{
 		"port: 1": nil,
+		"cluster { port: -1, routes: [\"nats://127.0.0.1:1\"] }":                                                          nil,
+		"server_name: s\ncluster { name: c, port: -1 }\njetstream: true":                                                  nil,
+		"server_name: s\ncluster { name: c, port: -1, routes: [\"nats://127.0.0.1:1\"] }\njetstream: true":                {"cluster with routes, together with jetstream: not"},
 		"jetstream: disabled\nsystem_account: \"$SYS\"\naccounts { A { jetstream: false, users [{user:a,password:b}] } }": nil,
 		"cluster { }\nleafnodes { }\nmqtt { }\ngateway { }":                                                               nil,
 		"jetstream: true\naccounts { A { jetstream: enabled } }":                                                          nil,
 		"\n\njetstream { tpm { keys_file: a, encryption_password: b } }":                                                  {"jetstream.tpm: not supported yet by this build of ramjet"},
 		"accounts { A { exports [ {stream: a} ] }, B { imports [ {stream: {account: A, subject: a}} ] } }":                nil,
-		"cluster { port: -1, name: a }\nleafnodes { port: -1 }\nresolver: URL(http://a)":                                  {"cluster: not", "leafnodes: not"},
+		"cluster { port: -1, name: a }\nleafnodes { port: -1 }\nresolver: URL(http://a)":                                  {"leafnodes: not"},
 	} {
 		o, _, err := loadText(text)
 		if err != nil {

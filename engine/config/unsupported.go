@@ -12,8 +12,10 @@ var unbuilt = []struct {
 	used func(o *Options) bool
 }{
 	{"jetstream.tpm", func(o *Options) bool { return o.JetStream != nil && o.JetStream.Enabled && o.JetStream.TPM != nil }},
-	{"cluster", func(o *Options) bool { return o.Cluster != nil && (o.Cluster.Port != 0 || len(o.Cluster.Routes) > 0) }},
-	{"gateway", func(o *Options) bool { // JetStream would be one over all clusters
+	{"cluster", func(o *Options) bool { // JetStream on one server only
+		return o.Cluster != nil && len(o.Cluster.Routes) > 0 && o.JetStream != nil && o.JetStream.Enabled
+	}},
+	{"gateway", func(o *Options) bool { // the same
 		return o.Gateway != nil && o.Gateway.Name != "" && o.JetStream != nil && o.JetStream.Enabled
 	}},
 	{"leafnodes", func(o *Options) bool {
@@ -28,7 +30,10 @@ func Unsupported(o *Options) error {
 	l := &ErrorList{}
 	add := func(name string) {
 		what := ""
-		if name == "gateway" {
+		switch name {
+		case "cluster":
+			what = " with routes, together with jetstream"
+		case "gateway":
 			what = " together with jetstream"
 		}
 		at := ""

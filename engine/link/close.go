@@ -93,7 +93,11 @@ func (c *Conn) OnClose(_ *netio.Conn, r netio.Reason) {
 	}
 	c.replies.Store(nil)
 	c.routed.Store(nil)
-	c.Logf(engine.Debug, "", "%s connection closed: %s", c.kind, r)
+	if c.kind == engine.Client {
+		c.Logf(engine.Debug, "", "%s connection closed: %s", c.kind, r)
+	} else {
+		c.Logf(engine.Info, "", "%s connection closed: %s", c.kind, r)
+	}
 	c.env.Events.Disconnected(c, r)
 	c.proto.OnPeerClose(r)
 }

@@ -59,6 +59,7 @@ type Lane struct {
 	Now int64
 
 	head  []byte // scratch of message heads delivered by reference
+	line  []byte // scratch of control lines (Line)
 	turn  turnCounts
 	total laneTotals
 	pub   lanePublished

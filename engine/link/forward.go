@@ -13,6 +13,22 @@ func (c *Conn) HeaderFor(m *engine.Msg) []byte {
 	return m.Header
 }
 
+// lineRoom is room for most control lines.
+const lineRoom = 1 << 10
+
+// Line returns an empty buffer for a control line that is then given to Forward by the same producer, nil for one
+// without a lane. That producer.
+func (c *Conn) Line(from engine.LoopID) []byte {
+	l := c.env.Lane(from)
+	if l == nil {
+		return nil
+	}
+	if l.line == nil {
+		l.line = make([]byte, 0, lineRoom)
+	}
+	return l.line[:0]
+}
+
 // Forward sends m to another server: head is the control line with its line end, which has the sizes of
 // HeaderFor and of the payload. A large payload is queued by reference. It counts the message. Any
 // goroutine; everything is borrowed. A link never asks the producer to slow down.

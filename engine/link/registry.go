@@ -75,7 +75,9 @@ func (r *Registry) remove(c *Conn, why netio.Reason, now time.Time) {
 	}
 	s.mu.Unlock()
 	r.counts[c.kind].Add(-1)
-	r.Remember(c, why, now)
+	if c.kind == engine.Client || c.kind == engine.Leaf {
+		r.Remember(c, why, now)
+	}
 }
 
 // Remember adds c to the closed connections (also one that was refused before it was registered).

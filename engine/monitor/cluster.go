@@ -15,9 +15,23 @@ func (s *Server) routez(q *params) (any, error) {
 	return s.Routez(&o)
 }
 
+// Routes are the connections to other servers of the cluster. Any goroutine.
+type Routes interface {
+	// Routez fills v. It may wait for the loops, for subscriptions only.
+	Routez(v *sysapi.Routez, o *sysapi.RoutezOptions)
+	// Name returns the name of the cluster, Remotes the number of other servers.
+	Name() string
+	Remotes() int
+}
+
 // Routez lists the routes.
-func (s *Server) Routez(*sysapi.RoutezOptions) (*sysapi.Routez, error) {
-	return &sysapi.Routez{ID: s.src.ID(), Name: s.src.Name(), Now: s.src.Now().UTC(), Routes: []sysapi.RouteInfo{}}, nil
+func (s *Server) Routez(o *sysapi.RoutezOptions) (*sysapi.Routez, error) {
+	v := &sysapi.Routez{ID: s.src.ID(), Name: s.src.Name(), Now: s.src.Now().UTC(), Routes: []sysapi.RouteInfo{}}
+	if r := s.src.Routes(); r != nil {
+		r.Routez(v, o)
+	}
+	v.NumRoutes = len(v.Routes)
+	return v, nil
 }
 
 func (s *Server) gatewayz(q *params) (any, error) {

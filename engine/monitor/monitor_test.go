@@ -48,6 +48,7 @@ func (f *fake) Listeners() map[string]string             { return map[string]str
 func (f *fake) ConnectURLs() (client, ws []string)       { return nil, nil }
 func (f *fake) PinnedFails() uint64                      { return 0 }
 func (f *fake) AuthRequired() bool                       { return true }
+func (f *fake) Routes() Routes                           { return nil }
 func (f *fake) JetStream() JetStream                     { return f.js }
 func (f *fake) Gateways() Gateways                       { return nil }
 func (f *fake) Ready() (ok bool, reasons []string) {

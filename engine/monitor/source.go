@@ -39,6 +39,8 @@ type Source interface {
 	ConnectURLs() (client, ws []string)
 	// OCSPCache is the cache of clients' certificate statuses, nil when there is none.
 	OCSPCache() *sysapi.OCSPResponseCacheVarz
+	// Routes is nil without a cluster.
+	Routes() Routes
 	// JetStream is nil when it is off.
 	JetStream() JetStream
 	// PinnedFails counts the users refused because of resolver_pinned_accounts.

@@ -63,6 +63,10 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 	}
 	if o.Cluster != nil { // as in INFO: a server by itself names nobody to connect to
 		v.ConnectURLs, v.WSConnectURLs = src.ConnectURLs()
+		v.Cluster = clusterVarz(o.Cluster, boundPort(listeners["cluster"], o.Cluster.Port))
+		if r := src.Routes(); r != nil {
+			v.Cluster.Name, v.Remotes = r.Name(), r.Remotes()
+		}
 	}
 	v.OCSPCache = src.OCSPCache()
 	if t := o.TLS; t != nil {
@@ -102,6 +106,26 @@ func featureFlags(set map[string]bool) map[string]bool {
 
 // defaultTLSTimeout is shown also without TLS, in seconds (reference/limits_and_defaults.md).
 const defaultTLSTimeout = 2
+
+func clusterVarz(c *config.ClusterOptions, port int) sysapi.ClusterVarz {
+	if c.Port == 0 {
+		return sysapi.ClusterVarz{}
+	}
+	v := sysapi.ClusterVarz{
+		Name: c.Name, Host: c.Host, Port: port, AuthTimeout: c.Auth.Timeout.Seconds(), TLSTimeout: defaultTLSTimeout,
+		PoolSize: c.PoolSize, WriteDeadline: c.WriteDeadline, WriteTimeout: policyName(c.WriteTimeout),
+	}
+	for _, u := range c.Routes {
+		v.URLs = append(v.URLs, u.Host)
+	}
+	if t := c.TLS; t != nil {
+		v.TLSRequired, v.TLSVerify, v.TLSCertNotAfter = true, true, notAfter(t)
+		if t.Timeout > 0 {
+			v.TLSTimeout = t.Timeout.Seconds()
+		}
+	}
+	return v
+}
 
 func websocketVarz(w *config.WebsocketOptions, port int) sysapi.WebsocketVarz {
 	v := sysapi.WebsocketVarz{

@@ -44,6 +44,10 @@ func (s *Server) buildInfo() *infoSet {
 	if j := o.JetStream; j != nil && j.Enabled {
 		in.JetStream, in.Domain = true, j.Domain
 	}
+	if s.routes != nil {
+		in.Cluster, in.ClusterDynamic = s.routes.Name(), s.routes.Dynamic()
+		in.ConnectURLs, in.WSConnectURLs = s.clusterURLs()
+	}
 	set := &infoSet{client: in, ws: in}
 	c := &set.client
 	c.Host, c.Port = advertised(o.ClientAdvertise, o.Host, portOf(addrs.client, o.Port))

@@ -10,11 +10,14 @@ func (s *Server) lameDuck() {
 	}
 	o := s.opts.Load()
 	s.log.Logf(engine.Info, "", "Entering lame duck mode, stop accepting new clients")
-	s.closeListeners(gatewayListener)
+	s.closeListeners(clusterListener, gatewayListener)
 	s.updateInfo() // ldm is set from here on
 	s.sysacc.LameDuck()
 	if s.mqtt != nil {
 		s.mqtt.LameDuck()
+	}
+	if s.routes != nil {
+		s.routes.LameDuck()
 	}
 	shutdown := func() { s.stopOnce.Do(func() { s.ctl.post(s.stop) }) }
 	if s.registry.Count(engine.Client) == 0 {

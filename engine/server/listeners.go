@@ -13,7 +13,7 @@ import (
 // addresses are the bound addresses; immutable.
 type addresses struct {
 	client, ws, mqtt, profile net.Addr
-	gateway                   net.Addr
+	cluster, gateway          net.Addr
 	http, https               string // host:port
 }
 
@@ -45,10 +45,10 @@ func shownAddr(host string, a net.Addr) string {
 	return net.JoinHostPort(host, strconv.Itoa(portOf(a, 0)))
 }
 
-// closeListeners stops accepting, but where keep says not to; accepted connections stay. Control.
-func (s *Server) closeListeners(keep ...string) {
+// closeListeners stops accepting, but for the listeners that are named; accepted connections stay. Control.
+func (s *Server) closeListeners(but ...string) {
 	for name, l := range s.listeners {
-		if slices.Contains(keep, name) {
+		if slices.Contains(but, name) {
 			continue
 		}
 		if err := l.Close(); err != nil {
@@ -64,6 +64,9 @@ func (s *Server) ports() *Ports {
 	p := &Ports{}
 	if a.client != nil {
 		p.Nats = listenURLs("nats", shownAddr(o.Host, a.client), true)
+	}
+	if a.cluster != nil {
+		p.Cluster = listenURLs("nats", shownAddr(o.Cluster.Host, a.cluster), true)
 	}
 	if a.http != "" {
 		p.Monitoring = append(p.Monitoring, listenURLs("http", a.http, true)...)

@@ -116,6 +116,9 @@ func (s *Server) keepPorts(cur, next *config.Options) {
 	keep("client", cur.Port, &next.Port)
 	keep("monitoring", cur.HTTPPort, &next.HTTPPort)
 	keep("monitoring_tls", cur.HTTPSPort, &next.HTTPSPort)
+	if cur.Cluster != nil && next.Cluster != nil {
+		keep("cluster", cur.Cluster.Port, &next.Cluster.Port)
+	}
 	if cur.Gateway != nil && next.Gateway != nil {
 		keep(gatewayListener, cur.Gateway.Port, &next.Gateway.Port)
 	}
@@ -222,6 +225,9 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 	s.log.Logf(engine.Info, "", accountsLine)
 	s.syncSysacc()
 	s.reloadJetStream(cur, next)
+	if s.routes != nil {
+		s.routes.Reload(cur)
+	}
 	s.reloadGateways()
 	s.clients.Recheck()
 	if s.mqtt != nil {

@@ -12,6 +12,7 @@ import (
 	"ramjet/engine/account"
 	"ramjet/engine/auth"
 	"ramjet/engine/client"
+	"ramjet/engine/cluster"
 	"ramjet/engine/config"
 	"ramjet/engine/dispatch"
 	"ramjet/engine/gateway"
@@ -66,9 +67,10 @@ type Server struct {
 	ctxs     []*dispatch.Ctx // per loop
 	linkEnv  atomic.Pointer[link.Env]
 	clients  *client.Service
-	mqtt     *mqtt.Service   // nil: off
-	pages    *monitor.Server // what monitoring shows
-	monitor  *monitor.Server // pages, when they are served over HTTP
+	routes   *cluster.Service // nil: no cluster
+	mqtt     *mqtt.Service    // nil: off
+	pages    *monitor.Server  // what monitoring shows
+	monitor  *monitor.Server  // pages, when they are served over HTTP
 	sysacc   *sysacc.Service
 	inboxes  *inboxes
 	buses    *busHub                   // set by Start

@@ -65,6 +65,9 @@ func (v source) Listeners() map[string]string {
 	if a.client != nil {
 		m["client"] = shownAddr(o.Host, a.client)
 	}
+	if a.cluster != nil {
+		m["cluster"] = shownAddr(o.Cluster.Host, a.cluster)
+	}
 	if a.ws != nil {
 		m["websocket"] = shownAddr(o.Websocket.Host, a.ws)
 	}

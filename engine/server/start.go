@@ -50,6 +50,9 @@ func (s *Server) start() error {
 	if err := s.startMonitor(o); err != nil {
 		return s.logFatal("RJ-S013", err)
 	}
+	if err := lonelyJetStream(o); err != nil {
+		return s.logFatal("RJ-S062", err)
+	}
 	if err := s.startJetStream(o, true); err != nil {
 		return s.logFatal("RJ-S062", err)
 	}
@@ -146,6 +149,7 @@ func (s *Server) startLoops(o *config.Options) error {
 	s.newGateways(env, o)
 	s.linkEnv.Store(env)
 	s.clients = client.New(env)
+	s.newCluster(env, o)
 	s.newMQTT(env, o)
 	if err := s.sysacc.Start(); err != nil {
 		return fmt.Errorf("starting the system account: %w", err)
@@ -202,6 +206,9 @@ func (s *Server) startListeners(o *config.Options) error {
 			s.log.Logf(engine.Warn, "RJ-S018", "Websocket not configured with TLS. DO NOT USE IN PRODUCTION!")
 		}
 	}
+	if err := s.listenCluster(o, &a); err != nil {
+		return err
+	}
 	if err := s.listenMQTT(o, &a); err != nil {
 		return err
 	}
@@ -225,6 +232,7 @@ func (s *Server) startListeners(o *config.Options) error {
 	for _, l := range s.listeners {
 		l.Start()
 	}
+	s.startCluster(&a)
 	s.startGateways(o, &a)
 	return nil
 }

@@ -22,6 +22,9 @@ func (s *Server) stop() {
 		s.log.Logf(engine.Info, "", "Initiating Shutdown...")
 	}
 	s.closeListeners()
+	if s.routes != nil {
+		s.routes.Stop()
+	}
 	s.stopGateways()
 	s.stopMQTT()
 	s.stopJetStream()

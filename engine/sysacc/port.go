@@ -28,7 +28,12 @@ type Port struct {
 	JetStream   func() bool // it is on; nil: never
 	Claims      Claims      // nil: not in operator mode
 	Pages       Pages
-	Gateways    func() []sysapi.GatewayStat // nil: there are none
+	// Routes are the figures of the routes; nil: none.
+	Routes func() []sysapi.RouteStat
+	// Cluster is the name of the cluster, "" for none; nil: none.
+	Cluster func() string
+	// Gateways are the figures of the connections to other clusters; nil: there are none.
+	Gateways func() []sysapi.GatewayStat
 	// Reload reads the configuration file again; it may take its time.
 	Reload func() error
 	// Kick closes a connection, LameDuck sends a client away; false when there is none with that id.

@@ -46,14 +46,14 @@ func (s *Service) filtered(r *request) error {
 	return nil
 }
 
-// meant reports whether f selects this server. It belongs to no cluster.
+// meant reports whether f selects this server.
 func (s *Service) meant(f *sysapi.Filter) bool {
 	o := s.p.Options()
 	fits := strings.Contains
 	if f.Exact {
 		fits = func(have, want string) bool { return want == "" || have == want }
 	}
-	if !fits(s.p.Name(), f.Name) || !fits(o.Host, f.Host) || f.Cluster != "" || !fits(s.domain(), f.Domain) {
+	if !fits(s.p.Name(), f.Name) || !fits(o.Host, f.Host) || !fits(s.cluster(), f.Cluster) || !fits(s.domain(), f.Domain) {
 		return false
 	}
 	for _, want := range f.Tags {

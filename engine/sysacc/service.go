@@ -181,12 +181,20 @@ func (s *Service) serverInfo() *sysapi.ServerInfo {
 	i := &sysapi.ServerInfo{
 		Name: s.p.Name(), Host: o.Host, ID: s.p.ID, Version: s.p.Version, Tags: o.ServerTags, Metadata: o.Metadata,
 		FeatureFlags: o.FeatureFlags, Seq: s.seq.Add(1), Time: s.p.Clock.Now().UTC(),
-		Domain: s.domain(),
+		Domain: s.domain(), Cluster: s.cluster(),
 	}
 	if s.p.JetStream != nil && s.p.JetStream() {
 		i.JetStream, i.Flags = true, sysapi.CapJetStream
 	}
 	return i
+}
+
+// cluster is the name of the server's cluster, "" for none.
+func (s *Service) cluster() string {
+	if s.p.Cluster == nil {
+		return ""
+	}
+	return s.p.Cluster()
 }
 
 // domain is the JetStream domain of the server, "" for none.

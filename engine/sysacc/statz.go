@@ -42,6 +42,9 @@ func (s *Service) stats() *sysapi.ServerStatsEvent {
 		SlowConsumerStats: kinds(&c.SlowByKind), StaleStats: kinds(&c.StaleByKind),
 		ActiveServers: 1, MaxProcs: runtime.GOMAXPROCS(0), JetStream: s.p.Pages.JetStreamStats(),
 	}
+	if s.p.Routes != nil {
+		v.Routes = s.p.Routes()
+	}
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		v.MemLimit = limit
 	}

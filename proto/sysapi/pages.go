@@ -41,37 +41,41 @@ type Subsz struct {
 
 // Routez is the answer of /routez.
 type Routez struct {
-	ID        string      `json:"server_id"`
-	Name      string      `json:"server_name"`
-	Now       time.Time   `json:"now"`
-	NumRoutes int         `json:"num_routes"`
-	Routes    []RouteInfo `json:"routes"`
+	ID        string             `json:"server_id"`
+	Name      string             `json:"server_name"`
+	Now       time.Time          `json:"now"`
+	Import    *SubjectPermission `json:"import,omitempty"`
+	Export    *SubjectPermission `json:"export,omitempty"`
+	NumRoutes int                `json:"num_routes"`
+	Routes    []RouteInfo        `json:"routes"`
 }
 
 // RouteInfo is one route.
 type RouteInfo struct {
-	Rid          uint64      `json:"rid"`
-	RemoteID     string      `json:"remote_id"`
-	RemoteName   string      `json:"remote_name"`
-	DidSolicit   bool        `json:"did_solicit"`
-	IsConfigured bool        `json:"is_configured"`
-	IP           string      `json:"ip"`
-	Port         int         `json:"port"`
-	Start        time.Time   `json:"start"`
-	LastActivity time.Time   `json:"last_activity"`
-	RTT          string      `json:"rtt,omitempty"`
-	Uptime       string      `json:"uptime"`
-	Idle         string      `json:"idle"`
-	Pending      int         `json:"pending_size"`
-	InMsgs       int64       `json:"in_msgs"`
-	OutMsgs      int64       `json:"out_msgs"`
-	InBytes      int64       `json:"in_bytes"`
-	OutBytes     int64       `json:"out_bytes"`
-	NumSubs      uint32      `json:"subscriptions"`
-	Subs         []string    `json:"subscriptions_list,omitempty"`
-	SubsDetail   []SubDetail `json:"subscriptions_list_detail,omitempty"`
-	Account      string      `json:"account,omitempty"`
-	Compression  string      `json:"compression,omitempty"`
+	Rid          uint64             `json:"rid"`
+	RemoteID     string             `json:"remote_id"`
+	RemoteName   string             `json:"remote_name"`
+	DidSolicit   bool               `json:"did_solicit"`
+	IsConfigured bool               `json:"is_configured"`
+	IP           string             `json:"ip"`
+	Port         int                `json:"port"`
+	Start        time.Time          `json:"start"`
+	LastActivity time.Time          `json:"last_activity"`
+	RTT          string             `json:"rtt,omitempty"`
+	Uptime       string             `json:"uptime"`
+	Idle         string             `json:"idle"`
+	Import       *SubjectPermission `json:"import,omitempty"`
+	Export       *SubjectPermission `json:"export,omitempty"`
+	Pending      int                `json:"pending_size"`
+	InMsgs       int64              `json:"in_msgs"`
+	OutMsgs      int64              `json:"out_msgs"`
+	InBytes      int64              `json:"in_bytes"`
+	OutBytes     int64              `json:"out_bytes"`
+	NumSubs      uint32             `json:"subscriptions"`
+	Subs         []string           `json:"subscriptions_list,omitempty"`
+	SubsDetail   []SubDetail        `json:"subscriptions_list_detail,omitempty"`
+	Account      string             `json:"account,omitempty"`
+	Compression  string             `json:"compression,omitempty"`
 }
 
 // Gatewayz is the answer of /gatewayz.
