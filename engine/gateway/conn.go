@@ -29,6 +29,7 @@ type Conn struct {
 	mu       sync.RWMutex
 	accounts map[string]*interestOf
 	optimism atomic.Int32 // accounts with optimistic interest
+	known    atomic.Int32 // subscriptions of the other cluster
 
 	// Inbound: what is announced (announce.go); mu guards feeds too.
 	feeds   map[string]*feed
@@ -123,7 +124,7 @@ func (c *Conn) OnPeerClose(r netio.Reason) {
 }
 
 // Describe implements link.Protocol.
-func (c *Conn) Describe(*sysapi.ConnInfo) {}
+func (c *Conn) Describe(i *sysapi.ConnInfo) { i.NumSubs = uint32(max(0, c.known.Load())) }
 
 // traceIn logs an operation.
 func (c *Conn) traceIn(op *wire.Op) {

@@ -144,6 +144,7 @@ func (c *Conn) onSub(op *wire.Op) {
 	s := interest.NewSub(op.Subject, op.Queue, nil, op.Weight, c)
 	// The key shares the text of the subscription.
 	e.subs[subKey{s.Subject(), s.Queue()}] = s
+	c.known.Add(1)
 	if len(op.Queue) > 0 {
 		e.queues++
 	}
@@ -186,6 +187,7 @@ func (c *Conn) onUnsub(op *wire.Op) {
 		return
 	}
 	delete(e.subs, subKey{subject.View(op.Subject), subject.View(op.Queue)})
+	c.known.Add(-1)
 	if len(op.Queue) > 0 {
 		e.queues--
 	}

@@ -62,7 +62,8 @@ type Service struct {
 	mu       sync.Mutex
 	remotes  map[string]*remote
 	inbound  map[*Conn]struct{}
-	urls     map[string]int // of the servers of this cluster, counted
+	urls     map[string]int    // of the servers of this cluster, counted
+	peers    map[string]string // other servers of this cluster: URL by id
 	ledgers  map[*account.Account]*interest.Ledger
 	unwatch  map[*account.Account]func()
 	accounts []*account.Account // those that are watched
@@ -75,7 +76,7 @@ func New(env *link.Env, p Ports) *Service {
 	s := &Service{
 		env: env, p: p, name: o.Gateway.Name,
 		hash: Hash(o.Gateway.Name), serverHash: Hash(p.ID),
-		remotes: map[string]*remote{}, inbound: map[*Conn]struct{}{}, urls: map[string]int{},
+		remotes: map[string]*remote{}, inbound: map[*Conn]struct{}{}, urls: map[string]int{}, peers: map[string]string{},
 		ledgers: map[*account.Account]*interest.Ledger{}, unwatch: map[*account.Account]func(){},
 	}
 	s.out.Store(&[]*Conn{})
@@ -187,11 +188,27 @@ func (s *Service) ownURLs() []string {
 	return all
 }
 
-// AddURL notes the address of another server of this cluster, RemoveURL forgets it; other clusters are told.
-func (s *Service) AddURL(u string) { s.countURL(u, 1) }
+// PeerUp notes a server of this cluster and the address of its gateway listener ("" for none), PeerDown that it is gone;
+// other clusters are told.
+func (s *Service) PeerUp(id, u string) {
+	s.mu.Lock()
+	old := s.peers[id]
+	s.peers[id] = u
+	s.mu.Unlock()
+	if old != u {
+		s.countURL(u, 1)
+		s.countURL(old, -1)
+	}
+}
 
-// RemoveURL is described with AddURL.
-func (s *Service) RemoveURL(u string) { s.countURL(u, -1) }
+// PeerDown is described with PeerUp.
+func (s *Service) PeerDown(id string) {
+	s.mu.Lock()
+	u := s.peers[id]
+	delete(s.peers, id)
+	s.mu.Unlock()
+	s.countURL(u, -1)
+}
 
 func (s *Service) countURL(u string, by int) {
 	if u == "" || s.stopping.Load() {

@@ -230,3 +230,94 @@ func TestGatewayGossip(t *testing.T) {
 		until(t, "C is gone", func() bool { return s.gateways.Outbound() == 1 && s.gateways.Inbound() == 1 })
 	}
 }
+
+// TestGatewayClusters: two clusters of two servers, where only one server of each knows the other cluster.
+func TestGatewayClusters(t *testing.T) {
+	clustered := func(o *config.Options, name string, mates ...*Server) *config.Options {
+		o.ServerName = name
+		o.Cluster = &config.ClusterOptions{Name: o.Gateway.Name, Host: "127.0.0.1", Port: -1}
+		for _, m := range mates {
+			u, _ := url.Parse("nats://" + source{m}.Listeners()["cluster"])
+			o.Cluster.Routes = append(o.Cluster.Routes, u)
+		}
+		return o
+	}
+	a1, _ := testServer(t, clustered(clusterOptions("A"), "a1"))
+	a2, _ := testServer(t, clustered(clusterOptions("A"), "a2", a1))
+	b1, _ := testServer(t, clustered(clusterOptions("B", a1), "b1"))
+	b2, _ := testServer(t, clustered(clusterOptions("B"), "b2", b1))
+	for _, s := range []*Server{a1, a2, b1, b2} {
+		until(t, s.Name()+" joined", func() bool { return s.gateways.Outbound() == 1 && s.routes.Remotes() == 1 })
+	}
+	all := []*Server{a1, a2, b1, b2}
+	var clients []*nats.Conn
+	for _, s := range all {
+		clients = append(clients, gatewayClient(t, s))
+	}
+	// Every server serves one subject; everybody asks everybody, with inboxes nobody has heard of.
+	for i, nc := range clients {
+		name := all[i].Name()
+		if _, err := nc.Subscribe("svc."+name, func(m *nats.Msg) { _ = m.Respond([]byte(name)) }); err != nil {
+			t.Fatal(err)
+		}
+		_ = nc.Flush()
+	}
+	for i, s := range all {
+		for j, to := range all {
+			if i != j {
+				until(t, s.Name()+" hears of "+to.Name(), func() bool { return s.accounts.Global().Index().HasInterest([]byte("svc." + to.Name())) })
+			}
+		}
+	}
+	for _, s := range all {
+		for _, to := range all {
+			for range 3 {
+				nc := gatewayClient(t, s)
+				if r, err := nc.Request("svc."+to.Name(), nil, gatewayPatience); err != nil || string(r.Data) != to.Name() {
+					t.Fatalf("%s to %s: %v, error %v", s.Name(), to.Name(), r, err)
+				}
+				nc.Close()
+			}
+		}
+	}
+	// A message reaches every server once, and one member of a group in all.
+	var plain, queue []*nats.Subscription
+	for _, nc := range clients {
+		plain = append(plain, subscribed(t, nc, "once", ""))
+		queue = append(queue, subscribed(t, nc, "once", "q"))
+	}
+	for _, s := range all {
+		until(t, s.Name()+" hears of all", func() bool {
+			var r interest.Result
+			s.accounts.Global().Index().Match([]byte("once"), &r)
+			return len(r.Plain) == 3 && len(r.Queues) == 1 && len(r.Queues[0].Subs) == 3 // own, route, gateway
+		})
+	}
+	for _, nc := range clients {
+		for range 10 {
+			if err := nc.Publish("once", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, sub := range plain {
+		for range 40 {
+			arrives(t, sub)
+		}
+		if n, _, _ := sub.Pending(); n != 0 {
+			t.Errorf("%d more", n)
+		}
+	}
+	got := 0
+	until(t, "40 in the group", func() bool {
+		got = 0
+		for _, sub := range queue {
+			n, _, _ := sub.Pending()
+			got += n
+		}
+		return got >= 40
+	})
+	if got != 40 {
+		t.Errorf("%d in the group", got)
+	}
+}

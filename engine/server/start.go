@@ -229,10 +229,10 @@ func (s *Server) startListeners(o *config.Options) error {
 			s.log.Logf(engine.Info, "", "Clients that are not using \"TLS Handshake First\" option will fail to connect")
 		}
 	}
+	s.startGateways(o, &a) // its address is part of what routes say
 	for _, l := range s.listeners {
 		l.Start()
 	}
 	s.startCluster(&a)
-	s.startGateways(o, &a)
 	return nil
 }

@@ -49,6 +49,8 @@ func (s *Server) newCluster(env *link.Env, o *config.Options) {
 		},
 		ClientURLs: v.ConnectURLs,
 		Changed:    func() { s.ctl.post(s.clusterChanged) },
+		GatewayURL: s.gatewayURL, PeerUp: s.gatewayPeer, PeerDown: s.gatewayPeerGone,
+		Greeting: s.gatewayGreeting, GatewayInfo: s.gatewayLearned,
 	})
 }
 

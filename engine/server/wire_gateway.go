@@ -9,6 +9,7 @@ import (
 	"ramjet/engine/link"
 	"ramjet/engine/monitor"
 	"ramjet/proto/sysapi"
+	"ramjet/proto/wire"
 )
 
 // gatewayListener is the name of the listener for servers of other clusters.
@@ -25,7 +26,69 @@ func (s *Server) newGateways(env *link.Env, o *config.Options) {
 	if !hasGateway(o) {
 		return
 	}
-	s.gateways = gateway.New(env, gateway.Ports{ID: s.id, Version: NATSVersion, Proto: gatewayProto, Name: s.Name})
+	s.gateways = gateway.New(env, gateway.Ports{
+		ID: s.id, Version: NATSVersion, Proto: gatewayProto, Name: s.Name,
+		Duplicate: func(name string) bool { return s.routes != nil && s.routes.Knows(name) },
+		TellRoutes: func(in *wire.GatewayInfo) {
+			if s.routes != nil {
+				s.routes.Tell(wire.AppendGatewayInfo(nil, in))
+			}
+		},
+		Route: func(hash string, a *account.Account) dispatch.LinkSink {
+			if s.routes == nil {
+				return nil
+			}
+			if r := s.routes.To(func(id string) bool { return gateway.Hash(id) == hash }, a); r != nil {
+				return r
+			}
+			return nil
+		},
+	})
+}
+
+// gatewayURL is where other clusters reach this server, "" when they do not.
+func (s *Server) gatewayURL() string {
+	if s.gateways == nil {
+		return ""
+	}
+	return s.gateways.URL()
+}
+
+// gatewayPeer hears of a server of this cluster, gatewayPeerGone that it is gone.
+func (s *Server) gatewayPeer(in *wire.RouteInfo) {
+	if s.gateways != nil {
+		s.gateways.PeerUp(in.ServerID, in.GatewayURL)
+	}
+}
+
+func (s *Server) gatewayPeerGone(id string) {
+	if s.gateways != nil {
+		s.gateways.PeerDown(id)
+	}
+}
+
+// gatewayGreeting is what a server of this cluster is told of other clusters when it connects.
+func (s *Server) gatewayGreeting() []byte {
+	if s.gateways == nil {
+		return nil
+	}
+	var b []byte
+	for _, in := range s.gateways.ForRoutes() {
+		b = wire.AppendGatewayInfo(b, in)
+	}
+	return b
+}
+
+// gatewayLearned hears of another cluster from a server of this one.
+func (s *Server) gatewayLearned(in *wire.RouteInfo) {
+	if s.gateways == nil {
+		return
+	}
+	if in.GatewayCmd != wire.GatewayGossip {
+		s.log.Logf(engine.Error, "RJ-G016", "Unknown command %d from server %q", in.GatewayCmd, in.ServerID)
+		return
+	}
+	s.gateways.Discovered(&wire.GatewayInfo{Gateway: in.Gateway, URLs: in.GatewayURLs})
 }
 
 // routed is dispatch.Hooks.Routed.
