@@ -127,7 +127,7 @@ func (a *Account) Problems() map[string]string {
 	return all
 }
 
-// CreateStream implements api.Account. Steps: metadata (file streams), store, shard, first entry, subscriptions.
+// CreateStream implements api.Account. Steps: store, shard, creation and first entry in the journal (file streams), subscriptions.
 func (a *Account) CreateStream(cfg *jsapi.StreamConfig) (api.Stream, *jsapi.Error) {
 	s, err := a.create(cfg, a.h.env.Clock.Now().UTC())
 	if err != nil {
@@ -218,14 +218,25 @@ func (h *Host) setGroup(g journal.GroupID, owner any) {
 	h.groups.owner[g] = owner
 }
 
-func (h *Host) dropGroup(g journal.GroupID) {
-	if g == 0 {
-		return
-	}
+// noteGroup makes sure that g is not given away again.
+func (h *Host) noteGroup(g journal.GroupID) {
 	h.groups.Lock()
+	defer h.groups.Unlock()
+	h.groups.last = max(h.groups.last, g)
+}
+
+func (h *Host) dropOwner(g journal.GroupID) {
+	h.groups.Lock()
+	defer h.groups.Unlock()
 	delete(h.groups.owner, g)
-	h.groups.Unlock()
-	h.journal.Forget(g)
+}
+
+// dropGroup forgets a group of which nothing is left.
+func (h *Host) dropGroup(g journal.GroupID) {
+	if g != 0 {
+		h.dropOwner(g)
+		h.journal.Forget(g)
+	}
 }
 
 func (h *Host) ownerOf(g journal.GroupID) any {

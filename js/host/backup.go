@@ -12,7 +12,6 @@ import (
 	"ramjet/js/stream"
 	"ramjet/proto/jsapi"
 	"ramjet/store"
-	"ramjet/store/catalog"
 )
 
 const (
@@ -380,7 +379,7 @@ func (x *restore) activate() error {
 			return jsapi.NotEnabled.Err()
 		}
 		s.restoring = false
-		if err := a.h.cat.Update(a.h.cat.StreamDir(a.name, s.name), &catalog.Meta{Kind: catalog.Stream, Name: s.name, Key: s.key, Body: s.meta(x.cfg)}); err != nil {
+		if err := s.saveMeta(x.cfg); err != nil {
 			return err
 		}
 	}

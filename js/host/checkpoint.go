@@ -60,7 +60,7 @@ func (s *Stream) checkpoint() { s.checkpointThen(func(error) {}) }
 
 // checkpointThen does so and calls done, on any goroutine, when the state as of now is durable.
 func (s *Stream) checkpointThen(done func(error)) {
-	if s.store == nil || s.gone || s.broken != nil || (s.since == 0 && !s.ckBusy) {
+	if s.store == nil || s.gone || s.ending || s.broken != nil || (s.since == 0 && !s.ckBusy) {
 		done(s.broken)
 		return
 	}
@@ -120,7 +120,7 @@ func (c *Consumer) checkpoint() { c.checkpointThen(func() {}) }
 // checkpointThen does so and calls done, on any goroutine, when the state as of now is in the file, or will not be.
 func (c *Consumer) checkpointThen(done func()) {
 	switch {
-	case c.volatile() || c.gone || (c.since == 0 && !c.ckBusy):
+	case c.volatile() || c.gone || c.ending || c.st.ending || (c.since == 0 && !c.ckBusy):
 		done()
 		return
 	case c.ckBusy:
@@ -131,18 +131,10 @@ func (c *Consumer) checkpointThen(done func()) {
 	sh.wheel.Cancel(&c.ckTimer)
 	c.ckBusy, c.since = true, 0
 	index, pos := c.index, h.journal.Stats().Head
-	name := h.cat.ConsumerState(c.st.acct.name, c.st.name, c.name)
 	state := &scons.State{Applied: index, Extra: c.eng.State().AppendSnapshot(nil)}
 	h.env.Go(func() {
-		c.settled()
 		var err error
-		h.writes.run(func() {
-			err = scons.Save(h.env.FS, name, state, c.st.codec)
-			if err == nil && !c.marked {
-				err = h.cat.StateSaved(c.st.acct.name, c.st.name, c.name)
-				c.marked = err == nil
-			}
-		})
+		h.writes.run(func() { err = c.saveState(state) })
 		if err == nil {
 			h.journal.Release(c.group, pos)
 		}
@@ -175,6 +167,7 @@ func (c *Consumer) checkpointThen(done func()) {
 // restore reads the state file; as long as there was none the consumer starts with its first record in the journal. One that does not verify,
 // or is lost, is an error: a consumer that starts anew would deliver everything again.
 func (c *Consumer) restore(policy jsapi.AckPolicy) error {
+	c.files.made = true
 	c.marked = c.st.h.cat.HasState(c.st.acct.name, c.st.name, c.name)
 	f, err := scons.Load(c.st.h.env.FS, c.st.h.cat.ConsumerState(c.st.acct.name, c.st.name, c.name), c.st.codec)
 	if errors.Is(err, fs.ErrNotExist) && !c.marked {
@@ -188,3 +181,6 @@ func (c *Consumer) restore(policy jsapi.AckPolicy) error {
 	c.index = f.Applied
 	return err
 }
+
+// restoreNew makes the state of a consumer that has no files yet.
+func (c *Consumer) restoreNew() { c.state = consumer.NewState(c.conf.Load().AckPolicy) }

@@ -24,7 +24,7 @@ type Consumer struct {
 	seal    sealer
 	subs    subscriptions // under the account's lock
 	unwatch func()        // likewise
-	made    chan struct{} // closed when the files of an ephemeral consumer are made; nil: they always were
+	files   files         // any goroutine but a shard's
 
 	eng      *consumer.Consumer
 	index    uint64 // of the last record given to the journal
@@ -35,11 +35,14 @@ type Consumer struct {
 	ckTimer  wheel.Timer
 	ckBusy   bool
 	ckWait   []func()
-	marked   bool // the state file was written once; only one checkpoint at a time
+	marked   bool // the state file was written once; under the lock of files
 	since    int64
 	isReady  bool
 	gone     bool
 	dying    bool
+	ending   bool // its end is in the journal: no checkpoint may release that
+
+	journaled bool // the journal may hold its creation, so its end is decided there; set before it is served
 
 	state  *consumer.State       // recovery: until it leads
 	held   map[uint64]heldRecord // replay: records that came before their turn
@@ -52,6 +55,10 @@ type heldRecord struct {
 }
 
 func (c *Consumer) volatile() bool { return c.group == 0 }
+
+// ephemeral reports whether clients take it for one that may vanish: its creation does not wait for the disk. They make another one if a power
+// cut takes it away in these milliseconds, and they make them by the thousand.
+func (c *Consumer) ephemeral() bool { return c.conf.Load().Durable == "" }
 
 func (c *Consumer) markReady() {
 	if !c.isReady {

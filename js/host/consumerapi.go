@@ -12,7 +12,7 @@ import (
 	"ramjet/store/catalog"
 )
 
-// CreateConsumer implements api.Stream. Steps: metadata, engine on the shard, first record durable, subscriptions.
+// CreateConsumer implements api.Stream. Steps: engine on the shard, creation and first record durable, subscriptions.
 func (s *Stream) CreateConsumer(name string, cfg *jsapi.ConsumerConfig, legacy bool) (api.Consumer, *jsapi.Error) {
 	c, err := s.createConsumer(name, cfg, legacy, s.h.env.Clock.Now().UTC(), nil)
 	if err != nil {
@@ -31,13 +31,6 @@ func (s *Stream) createConsumer(name string, cfg *jsapi.ConsumerConfig, legacy b
 			return nil, err
 		}
 		c.group = h.newGroup(c)
-		m := &catalog.Meta{Kind: catalog.Consumer, Name: name, Body: c.meta(cfg)}
-		if cfg.Durable == "" {
-			c.createLater(m)
-		} else if err := h.cat.Create(c.dir(), m); err != nil {
-			h.dropGroup(c.group)
-			return nil, storeError(err)
-		}
 	}
 	c.conf.Store(cfg)
 	var err error
@@ -47,51 +40,38 @@ func (s *Stream) createConsumer(name string, cfg *jsapi.ConsumerConfig, legacy b
 			done()
 			return
 		}
+		if !c.volatile() {
+			d := c.decision(createsConsumer)
+			d.meta = catalog.AppendMeta(nil, c.catalogMeta(cfg))
+			wait := func(e error) { err = e; done() }
+			if c.ephemeral() {
+				wait = nil
+			}
+			if err = s.sh.decide(c.group, d, wait); err != nil {
+				done()
+				return
+			}
+			c.journaled = true
+			c.needSnap = true // the first record is the whole state
+		}
 		c.start(state)
 		c.markReady()
-		if c.volatile() {
+		if c.volatile() || c.ephemeral() {
 			done()
-			return
 		}
-		c.needSnap = true // the first record is the whole state
-		if c.made != nil {
-			done()
-			return
-		}
-		s.sh.current(h.ackPolicy()).held = append(s.sh.current(h.ackPolicy()).held, held{fn: func(e error) { err = e; done() }})
 	}) {
 		return nil, jsapi.NotEnabled.Err()
 	}
 	if err != nil {
+		if e := c.decideEnd(); e != nil {
+			h.env.Events.log(idWriteFailed, "consumer '%s > %s > %s', which could not be created: %v", s.acct.name, s.name, name, e)
+		}
 		c.end()
 		c.remove()
 		return nil, jsapi.ConsumerCreate.Wrap(err)
 	}
 	s.byName.set(c)
 	return c, nil
-}
-
-// createLater makes the files of an ephemeral consumer behind the answer: its client makes another one if a power cut takes it away in
-// these milliseconds, and clients make them by the thousand.
-func (c *Consumer) createLater(m *catalog.Meta) {
-	h := c.st.h
-	c.made = make(chan struct{})
-	h.making.Add(1)
-	h.env.Go(func() {
-		defer h.making.Done()
-		defer close(c.made)
-		var err error
-		if h.writes.run(func() { err = h.cat.Create(c.dir(), m) }); err != nil {
-			h.env.Events.log(idConsumerFailed, "consumer '%s > %s > %s' will not survive a restart: %v", c.st.acct.name, c.st.name, c.name, err)
-		}
-	})
-}
-
-// settled waits until the files of an ephemeral consumer are made. Not for shards.
-func (c *Consumer) settled() {
-	if c.made != nil {
-		<-c.made
-	}
 }
 
 // start makes the engine of a consumer and adds it to the stream. Shard.
@@ -116,8 +96,6 @@ func burst(cfg *jsapi.StreamConfig) int {
 	}
 	return 1 << 20
 }
-
-func (c *Consumer) dir() string { return c.st.h.cat.ConsumerDir(c.st.acct.name, c.st.name, c.name) }
 
 // subscribe makes the consumer receive what clients send to it. Under the account's lock.
 func (c *Consumer) subscribe() {
@@ -250,8 +228,7 @@ func (c *Consumer) save(cfg *jsapi.ConsumerConfig) *jsapi.Error {
 	if c.volatile() {
 		return nil
 	}
-	c.settled()
-	if err := c.st.h.cat.Update(c.dir(), &catalog.Meta{Kind: catalog.Consumer, Name: c.name, Body: c.meta(cfg)}); err != nil {
+	if err := c.saveMeta(cfg); err != nil {
 		return storeError(err)
 	}
 	return nil
@@ -313,6 +290,9 @@ func (c *Consumer) Unpin(group string) *jsapi.Error {
 
 // Delete ends the consumer and removes its files.
 func (c *Consumer) Delete() *jsapi.Error {
+	if err := c.decideEnd(); err != nil {
+		return decisionError(err)
+	}
 	c.unsubscribe()
 	c.end()
 	c.st.byName.remove(c)
@@ -368,9 +348,21 @@ func (c *Consumer) remove() *jsapi.Error {
 	if c.volatile() {
 		return nil
 	}
-	c.settled()
-	err := c.st.h.cat.Delete(c.dir())
-	c.st.h.dropGroup(c.group)
+	h := c.st.h
+	h.dropOwner(c.group)
+	forget := func() { h.dropGroup(c.group) }
+	if !c.files.end() {
+		forget()
+		return nil
+	}
+	gone, err := h.cat.Hide(c.dir())
+	switch {
+	case err == nil && c.journaled:
+		h.clear(gone, forget)
+	case err == nil:
+		err = h.cat.Clear(gone)
+		forget()
+	}
 	if err != nil {
 		return storeError(err)
 	}

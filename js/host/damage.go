@@ -109,11 +109,11 @@ func (h *Host) allSaved() bool {
 			return false
 		}
 		for _, s := range a.list() {
-			if s.store != nil && (s.broken != nil || s.writeErr != nil || s.inflight > 0 || s.since > 0 || s.ckBusy) {
+			if s.store != nil && (!s.files.there() || s.broken != nil || s.writeErr != nil || s.inflight > 0 || s.since > 0 || s.ckBusy) {
 				return false
 			}
 			for _, c := range s.consumers {
-				if !c.volatile() && (c.since > 0 || c.ckBusy || c.needSnap) {
+				if !c.volatile() && (!c.files.there() || c.since > 0 || c.ckBusy || c.needSnap) {
 					return false
 				}
 			}
@@ -202,7 +202,9 @@ func (f *failedConsumer) Unpin(string) *jsapi.Error                 { return f.r
 // Delete removes the files, which is what somebody asked for who knows that the consumer is broken.
 func (f *failedConsumer) Delete() *jsapi.Error {
 	s := f.s
-	if err := s.h.cat.Delete(s.h.cat.ConsumerDir(s.acct.name, s.name, f.name)); err != nil {
+	d := s.decision(ends)
+	d.parent, d.consumer = s.group, f.name
+	if err := s.h.removeFailed(d); err != nil {
 		return storeError(fmt.Errorf("consumer %s: %w", f.name, err))
 	}
 	s.byName.mu.Lock()
@@ -217,8 +219,12 @@ func (f *failedConsumer) Delete() *jsapi.Error {
 	return nil
 }
 
-// expectsJournal reports whether the journal must be there: some stream has files, and the last stop does not say that they are complete.
+// expectsJournal reports whether the journal must be there: the server ran here, or some stream has files, and the last stop does not say that
+// they are complete.
 func (h *Host) expectsJournal() bool {
+	if !h.damage.clean && h.cat.Reserved() {
+		return true
+	}
 	for _, a := range h.all() {
 		for _, s := range a.list() {
 			if s.store != nil && s.applied > 0 && !h.damage.clean {

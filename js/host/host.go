@@ -42,10 +42,11 @@ type Host struct {
 	groups struct {
 		sync.Mutex // leaf
 		last       journal.GroupID
-		owner      map[journal.GroupID]any // *Stream or *Consumer
+		owner      map[journal.GroupID]any    // *Stream or *Consumer
+		orphans    map[string]journal.GroupID // of creations in the journal, by the directory that another asset has
 	}
 
-	making sync.WaitGroup // files of ephemeral consumers
+	making sync.WaitGroup // removals of files behind an answer
 
 	writes, reads slots // of blocking work on files
 

@@ -37,7 +37,7 @@ func (h *Host) PurgeAccount(name string) *jsapi.Error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for n := range a.failed {
-		if err := h.cat.Delete(h.cat.StreamDir(name, n)); err != nil {
+		if err := h.removeFailed(&decision{what: ends, account: name, stream: n}); err != nil {
 			return jsapi.StreamDelete.Wrap(err)
 		}
 		delete(a.failed, n)
@@ -124,7 +124,7 @@ func (f *failedStream) Update(*jsapi.StreamConfig) *jsapi.Error { return f.refus
 
 // Delete removes the files, which is what somebody asked for who knows that the stream is broken.
 func (f *failedStream) Delete() *jsapi.Error {
-	if err := f.a.h.cat.Delete(f.a.h.cat.StreamDir(f.a.name, f.name)); err != nil {
+	if err := f.a.h.removeFailed(&decision{what: ends, account: f.a.name, stream: f.name}); err != nil {
 		return jsapi.StreamDelete.Wrap(err)
 	}
 	f.a.mu.Lock()

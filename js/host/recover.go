@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,8 @@ import (
 // recover brings back everything that is in the directory. No shard runs yet: this goroutine owns all of them.
 //
 //  1. Scan the catalog; open the stores of all streams, several at a time, and restore machines and consumers from their checkpoints.
-//  2. Replay the journal: every record to its group, what a checkpoint covers is ignored.
+//  2. Replay the journal: every record to its group, what a checkpoint covers is ignored. Assets that have no files yet are made, those that have
+//     ended are hidden (decision.go).
 //  3. Where indexes have holes the asset is declared read only, with what is left.
 //  4. Consumers take the lead; retention is applied once, because what it removed may have come back.
 func (h *Host) recover() error {
@@ -88,25 +90,41 @@ func (h *Host) openAll(entries []catalog.Entry) {
 	wg.Wait()
 }
 
+// knownStream makes a stream, without its store, from its metadata.
+func (h *Host) knownStream(a *Account, sh *Shard, m *catalog.Meta) (*Stream, *streamBody, error) {
+	b := &streamBody{}
+	if err := json.Unmarshal(m.Body, b); err != nil || b.Config == nil {
+		return nil, nil, fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
+	}
+	if b.Restoring {
+		return nil, b, nil
+	}
+	if why := stream.Unsupported(b.Config); why != "" {
+		return nil, nil, errors.New(why)
+	}
+	s := &Stream{h: h, acct: a, sh: sh, name: m.Name, group: b.Group, created: b.Created, key: m.Key, batch: &op.Batch{},
+		recovering: true, damaged: b.Damaged}
+	return s, b, s.openKey(b.Config)
+}
+
 func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
 	if e.Err != nil {
 		return e.Err
 	}
-	var b streamBody
-	if err := json.Unmarshal(e.Meta.Body, &b); err != nil || b.Config == nil {
-		return fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
+	s, b, err := h.knownStream(a, sh, e.Meta)
+	if err != nil {
+		return err
 	}
-	if b.Restoring {
+	if s == nil {
 		h.env.Events.log(idRestore, "the restore of stream '%s > %s' was not complete when the server stopped: it is removed", a.name, e.Meta.Name)
 		return h.cat.Delete(e.Dir)
 	}
-	if why := stream.Unsupported(b.Config); why != "" {
-		return errors.New(why)
-	}
-	s := &Stream{h: h, acct: a, sh: sh, name: e.Meta.Name, group: b.Group, created: b.Created, key: e.Meta.Key, batch: &op.Batch{},
-		recovering: true, damaged: b.Damaged}
-	if err := s.openKey(e, b.Config); err != nil {
-		return err
+	if !bytes.Equal(s.key, e.Meta.Key) {
+		m := *e.Meta
+		m.Key = s.key
+		if err := h.cat.Update(e.Dir, &m); err != nil {
+			return err
+		}
 	}
 	rec, err := s.openStore(e.Dir)
 	if err != nil {
@@ -142,10 +160,10 @@ func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
 	return nil
 }
 
-// openKey opens the key of a stream; one that an older server key seals is sealed again.
-func (s *Stream) openKey(e *catalog.Entry, cfg *jsapi.StreamConfig) error {
+// openKey opens the key of a stream; one that an older server key seals is sealed again, and different then.
+func (s *Stream) openKey(cfg *jsapi.StreamConfig) error {
 	compress := cfg.Compression != jsapi.NoCompression
-	if len(e.Meta.Key) == 0 {
+	if len(s.key) == 0 {
 		return s.setCodec(nil, compress)
 	}
 	o := &s.h.o
@@ -158,18 +176,13 @@ func (s *Stream) openKey(e *catalog.Entry, cfg *jsapi.StreamConfig) error {
 	if len(derived) == 0 {
 		return errors.New("it is encrypted and no key is configured")
 	}
-	key, cipher, which, err := crypt.OpenKey(e.Meta.Key, derived...)
+	key, cipher, which, err := crypt.OpenKey(s.key, derived...)
 	if err != nil {
 		return err
 	}
 	if which > 0 && o.Key != nil {
 		sealed, err := crypt.SealKey(cipher, derived[0], key, crypt.SystemRandom) // of the blocks that are there
 		if err != nil {
-			return err
-		}
-		m := *e.Meta
-		m.Key = sealed
-		if err := s.h.cat.Update(e.Dir, &m); err != nil {
 			return err
 		}
 		s.key = sealed
@@ -183,23 +196,34 @@ func (s *Stream) openConsumer(e *catalog.Entry) error {
 	if e.Err != nil {
 		return e.Err
 	}
-	var b consumerBody
-	if err := json.Unmarshal(e.Meta.Body, &b); err != nil || b.Config == nil {
-		return fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
-	}
-	c := &Consumer{st: s, name: e.Meta.Name, group: b.Group, created: b.Created, legacy: b.Legacy, seal: s.seal}
-	c.conf.Store(b.Config)
-	if err := c.restore(b.Config.AckPolicy); err != nil {
+	c, err := s.knownConsumer(e.Meta)
+	if err != nil {
 		return err
 	}
-	s.h.setGroup(c.group, c)
+	if err := c.restore(c.conf.Load().AckPolicy); err != nil {
+		s.h.dropOwner(c.group)
+		return err
+	}
 	s.byName.set(c)
 	return nil
+}
+
+// knownConsumer makes a consumer, without its state, from its metadata.
+func (s *Stream) knownConsumer(m *catalog.Meta) (*Consumer, error) {
+	var b consumerBody
+	if err := json.Unmarshal(m.Body, &b); err != nil || b.Config == nil {
+		return nil, fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
+	}
+	c := &Consumer{st: s, name: m.Name, group: b.Group, created: b.Created, legacy: b.Legacy, seal: s.seal}
+	c.conf.Store(b.Config)
+	s.h.setGroup(c.group, c)
+	return c, nil
 }
 
 // openJournal replays the journal and starts its committer.
 func (h *Host) openJournal() error {
 	unknown := map[journal.GroupID]bool{}
+	decided := &replayed{ended: map[journal.GroupID]bool{}, parents: map[string]bool{}}
 	o := journal.Options{
 		FileSize: h.sizes.file, FirstSize: h.sizes.first, MaxFiles: h.sizes.files, MaxQueued: h.o.JournalQueued, Interval: h.o.SyncInterval, Clock: h.env.Clock,
 		Salt:      h.salt,
@@ -215,6 +239,12 @@ func (h *Host) openJournal() error {
 	}
 	log, err := journal.Open(h.env.FS, h.o.Dir+"/journal", o, func(r *journal.Record, pos journal.Pos) error {
 		h.recovery.Records++
+		if r.Kind == journal.KindCatalog {
+			if h.replayDecision(r, decided); h.ownerOf(r.Group) == nil {
+				unknown[r.Group] = true
+			}
+			return nil
+		}
 		switch owner := h.ownerOf(r.Group).(type) {
 		case *Stream:
 			owner.replay(r)
@@ -230,14 +260,12 @@ func (h *Host) openJournal() error {
 	}
 	h.journal = log
 	for g := range unknown {
-		h.groups.Lock()
-		h.groups.last = max(h.groups.last, g)
-		h.groups.Unlock()
-		if !h.failedGroup(g) {
+		h.noteGroup(g)
+		if !decided.ended[g] && !h.failedGroup(g) {
 			log.Forget(g)
 		}
 	}
-	return nil
+	return decided.finish(h)
 }
 
 // failedGroup reports whether g may belong to an asset that could not be opened: its records are kept.
@@ -409,7 +437,7 @@ func (s *Stream) resume() {
 	s.configured()
 	for _, c := range s.byName.list() {
 		s.h.recovery.Consumers++
-		if c.since == 0 && len(c.held) == 0 && !c.volatile() {
+		if c.since == 0 && len(c.held) == 0 && !c.volatile() && c.files.made {
 			s.h.journal.Release(c.group, s.h.journal.Stats().Head)
 		}
 		if len(c.held) > 0 {
@@ -424,6 +452,7 @@ func (s *Stream) resume() {
 		if why := s.h.damage.of(c); why != "" {
 			c.lost(c.index+1, errors.New(why))
 		}
+		c.needSnap = !c.volatile() && c.since == 0 && !c.files.made
 		c.start(c.state)
 		c.state = nil
 		c.markReady()
@@ -439,7 +468,8 @@ func (s *Stream) resume() {
 	switch {
 	case s.since > replayedMuch:
 		s.checkpoint() // the next start shall not replay it again
-	case s.since > 0:
+	case s.since > 0, !s.files.made:
+		s.since++
 		s.scheduleCheckpoint()
 	case s.broken == nil && s.store != nil:
 		// Its state covers all that was replayed; no checkpoint would say so before something happens to it.

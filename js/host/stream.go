@@ -65,6 +65,10 @@ type Stream struct {
 	purged   uint64       // by the last purge
 	isDirty  bool
 	gone     bool
+	ending   bool // its end is in the journal: no checkpoint may release that
+
+	files     files // any goroutine but a shard's
+	journaled bool  // the journal may hold its creation, so its end is decided there; set before it is served
 
 	restoring  bool // API goroutine
 	recovering bool

@@ -26,21 +26,17 @@ func (h *Host) newStream(a *Account, cfg *jsapi.StreamConfig, created time.Time,
 		return s, nil
 	}
 	s.group = h.newGroup(s)
-	fail := func(err error) (*Stream, *jsapi.Error) {
+	err := s.newKey(cfg)
+	if err == nil {
+		s.conf.Store(cfg)
+		if s.newStore(); restoring { // what the journal knows of it is less than what its files hold
+			err = s.makeFiles()
+		}
+	}
+	if err != nil {
 		h.dropGroup(s.group)
 		s.sh.streams.Add(-1)
 		return nil, storeError(err)
-	}
-	if err := s.newKey(cfg); err != nil {
-		return fail(err)
-	}
-	dir := h.cat.StreamDir(a.name, s.name)
-	if err := h.cat.Create(dir, &catalog.Meta{Kind: catalog.Stream, Name: s.name, Key: s.key, Body: s.meta(cfg)}); err != nil {
-		return fail(err)
-	}
-	if _, err := s.openStore(dir); err != nil {
-		_ = h.cat.Delete(dir)
-		return fail(err)
 	}
 	return s, nil
 }
@@ -86,13 +82,16 @@ func (s *Stream) setCodec(key []byte, compress bool) error {
 
 // openStore opens the segments in dir.
 func (s *Stream) openStore(dir string) (*sstore.Recovered, error) {
-	st, rec, err := sstore.Open(sstore.Options{Env: &s.sh.env, SegmentBytes: s.h.o.SegmentBytes, Codec: s.codec,
-		OnDamage: s.onDamage, OnFailure: s.onFailure}, dir)
+	st, rec, err := sstore.Open(s.storeOptions(), dir)
 	if err != nil {
 		return nil, err
 	}
-	s.store, s.log = st, st
+	s.store, s.log, s.files.made = st, st, true
 	return rec, nil
+}
+
+func (s *Stream) storeOptions() sstore.Options {
+	return sstore.Options{Env: &s.sh.env, SegmentBytes: s.h.o.SegmentBytes, Codec: s.codec, OnDamage: s.onDamage, OnFailure: s.onFailure}
 }
 
 // lead makes the machine and its front.
@@ -119,7 +118,7 @@ func (h *Host) pick() *Shard {
 	return best
 }
 
-// begin hands a new stream to its shard and makes its first entry, the configuration that replay starts with, durable.
+// begin hands a new stream to its shard and makes its creation durable, with its first entry, the configuration that replay starts with.
 func (s *Stream) begin() *jsapi.Error {
 	var api *jsapi.Error
 	ok := s.sh.ask(func(done func()) {
@@ -131,7 +130,31 @@ func (s *Stream) begin() *jsapi.Error {
 			done()
 			return
 		}
-		s.command(s.configCmd(s.conf.Load()), func(err *jsapi.Error) { api = err; done() })
+		waits := 2
+		part := func(err *jsapi.Error) {
+			if err != nil {
+				api = err
+			}
+			if waits--; waits == 0 {
+				done()
+			}
+		}
+		d := s.decision(createsStream)
+		d.meta = catalog.AppendMeta(nil, s.catalogMeta(s.conf.Load()))
+		decided := func(err error) {
+			if err != nil {
+				part(apiError(err))
+			} else {
+				part(nil)
+			}
+		}
+		if err := s.sh.decide(s.group, d, decided); err != nil {
+			api = apiError(err)
+			done()
+			return
+		}
+		s.journaled = true
+		s.command(s.configCmd(s.conf.Load()), part)
 	})
 	if !ok {
 		return jsapi.NotEnabled.Err()
@@ -141,6 +164,9 @@ func (s *Stream) begin() *jsapi.Error {
 
 // discard takes a stream apart that never was served.
 func (s *Stream) discard() {
+	if err := s.decideEnd(); err != nil {
+		s.h.env.Events.log(idWriteFailed, "stream '%s > %s', which could not be created: %v", s.acct.name, s.name, err)
+	}
 	s.end()
 	s.remove()
 }
@@ -253,10 +279,6 @@ func (s *Stream) Update(cfg *jsapi.StreamConfig) *jsapi.Error {
 	return nil
 }
 
-func (s *Stream) saveMeta(cfg *jsapi.StreamConfig) error {
-	return s.h.cat.Update(s.h.cat.StreamDir(s.acct.name, s.name), &catalog.Meta{Kind: catalog.Stream, Name: s.name, Key: s.key, Body: s.meta(cfg)})
-}
-
 // do proposes the command that fn makes on the shard and waits for it.
 func (s *Stream) do(fn func() *op.Cmd) (err *jsapi.Error) {
 	if !s.sh.ask(func(done func()) {
@@ -269,6 +291,9 @@ func (s *Stream) do(fn func() *op.Cmd) (err *jsapi.Error) {
 
 // Delete ends the stream and its consumers and removes their files.
 func (s *Stream) Delete() *jsapi.Error {
+	if err := s.decideEnd(); err != nil {
+		return decisionError(err)
+	}
 	s.stopSources(true)
 	for _, c := range s.byName.list() {
 		c.unsubscribe()
@@ -310,19 +335,34 @@ func (s *Stream) remove() *jsapi.Error {
 	if s.store == nil {
 		return nil
 	}
+	for _, c := range s.byName.list() {
+		c.files.end()
+	}
+	made := s.files.end()
 	closed := make(chan struct{})
 	s.sh.call(func() { s.store.Close(func(error) { close(closed) }) })
 	select {
 	case <-closed:
 	case <-s.sh.ended:
 	}
-	for _, c := range s.byName.list() {
-		c.settled()
+	s.h.dropOwner(s.group)
+	forget := func() {
+		s.h.dropGroup(s.group)
+		for _, c := range s.byName.list() {
+			s.h.dropGroup(c.group)
+		}
 	}
-	err := s.h.cat.Delete(s.h.cat.StreamDir(s.acct.name, s.name))
-	s.h.dropGroup(s.group)
-	for _, c := range s.byName.list() {
-		s.h.dropGroup(c.group)
+	if !made {
+		forget()
+		return nil
+	}
+	gone, err := s.h.cat.Hide(s.dir())
+	switch {
+	case err == nil && s.journaled:
+		s.h.clear(gone, forget)
+	case err == nil:
+		err = s.h.cat.Clear(gone)
+		forget()
 	}
 	if err != nil {
 		return jsapi.StreamDelete.Wrap(err)

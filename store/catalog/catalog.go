@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"ramjet/store/vfs"
@@ -16,11 +17,14 @@ type Catalog struct {
 	fs   vfs.FS
 	base string
 	n    atomic.Uint64 // makes temporary names different
+
+	mu      sync.Mutex      // leaf
+	parents map[string]bool // directories of assets whose own names are durable
 }
 
 // Open makes the directories below base and makes their names durable.
 func Open(fsys vfs.FS, base string) (*Catalog, error) {
-	c := &Catalog{fs: fsys, base: base}
+	c := &Catalog{fs: fsys, base: base, parents: map[string]bool{}}
 	for _, d := range []string{accountsDir, quarantineDir} {
 		if err := fsys.MkdirAll(base + "/" + d); err != nil {
 			return nil, err
@@ -29,27 +33,40 @@ func Open(fsys vfs.FS, base string) (*Catalog, error) {
 	return c, errors.Join(fsys.SyncDir(path.Dir(base)), fsys.SyncDir(base))
 }
 
-// Create makes the directory of an asset with its metadata; after it returns nil both are durable. The directory of a stream's
-// account and of a consumer's stream are made as needed. fs.ErrExist if the asset is there.
-func (c *Catalog) Create(dir string, m *Meta) error {
+// File is a file that an asset begins with.
+type File struct {
+	Name    string
+	Content []byte
+}
+
+// ErrSyncDir is returned by Create when the directory is complete but its name may not be durable. Trying again does not help: the kernel may
+// report success for what it has dropped.
+var ErrSyncDir = errors.New("catalog: the name of a new directory is not durable")
+
+// Create makes the directory of an asset with its metadata and files; after it returns nil all are durable, and a power cut before leaves all or
+// nothing. The directory of a stream's account and of a consumer's stream are made as needed. fs.ErrExist if the asset is there.
+func (c *Catalog) Create(dir string, m *Meta, files ...File) error {
 	if _, err := c.fs.Stat(dir); err == nil {
 		return &fs.PathError{Op: "create", Path: dir, Err: fs.ErrExist}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	parent := path.Dir(dir)
-	if _, err := c.fs.Stat(parent); err != nil {
-		if err := c.fs.MkdirAll(parent); err != nil {
-			return err
-		}
-		if err := c.fs.SyncDir(path.Dir(parent)); err != nil {
-			return err
-		}
+	if err := c.makeParent(parent); err != nil {
+		return err
 	}
 	tmp := c.unused(parent, newPrefix, path.Base(dir))
 	err := c.fs.MkdirAll(tmp)
 	if err == nil {
-		err = vfs.WriteAtomic(c.fs, tmp+"/"+metaName, AppendMeta(nil, m))
+		err = c.write(tmp+"/"+metaName, AppendMeta(nil, m))
+	}
+	for i := range files {
+		if err == nil {
+			err = c.write(tmp+"/"+files[i].Name, files[i].Content)
+		}
+	}
+	if err == nil {
+		err = c.fs.SyncDir(tmp)
 	}
 	if err == nil {
 		err = c.fs.Rename(tmp, dir)
@@ -58,7 +75,45 @@ func (c *Catalog) Create(dir string, m *Meta) error {
 		_ = c.fs.RemoveAll(tmp) // a leftover is removed by the next Scan
 		return err
 	}
-	return c.fs.SyncDir(parent)
+	if err := c.fs.SyncDir(parent); err != nil {
+		return errors.Join(ErrSyncDir, err)
+	}
+	return nil
+}
+
+// write makes a file in a directory that has a temporary name.
+func (c *Catalog) write(name string, content []byte) error {
+	f, err := c.fs.Create(name)
+	if err != nil {
+		return err
+	}
+	if len(content) > 0 {
+		_, err = f.WriteAt(content, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// makeParent makes a directory of assets and its name durable, once.
+func (c *Catalog) makeParent(dir string) error {
+	c.mu.Lock()
+	known := c.parents[dir]
+	c.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := c.fs.MkdirAll(dir); err != nil {
+		return err
+	}
+	if err := c.fs.SyncDir(path.Dir(dir)); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.parents[dir] = true
+	c.mu.Unlock()
+	return nil
 }
 
 // Update replaces the metadata of an asset, durably.
@@ -68,12 +123,28 @@ func (c *Catalog) Update(dir string, m *Meta) error {
 
 // Delete removes an asset with all below it. After it returns nil the asset stays deleted, even if not all files could be removed yet.
 func (c *Catalog) Delete(dir string) error {
-	parent := path.Dir(dir)
-	gone := c.unused(parent, gonePrefix, path.Base(dir))
-	if err := c.fs.Rename(dir, gone); err != nil {
+	gone, err := c.Hide(dir)
+	if err != nil {
 		return err
 	}
-	if err := c.fs.SyncDir(parent); err != nil {
+	return c.Clear(gone)
+}
+
+// Hide gives an asset the name of a tombstone: its own name is free at once. The decision to delete it has to be durable elsewhere, until Clear returned nil.
+func (c *Catalog) Hide(dir string) (gone string, err error) {
+	gone = c.unused(path.Dir(dir), gonePrefix, path.Base(dir))
+	if err := c.fs.Rename(dir, gone); err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	delete(c.parents, dir+"/"+consumersDir)
+	c.mu.Unlock()
+	return gone, nil
+}
+
+// Clear makes what Hide did durable and removes the files.
+func (c *Catalog) Clear(gone string) error {
+	if err := c.fs.SyncDir(path.Dir(gone)); err != nil {
 		return err
 	}
 	_ = c.fs.RemoveAll(gone) // a leftover is removed by the next Scan

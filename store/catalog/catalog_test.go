@@ -117,6 +117,9 @@ func TestCrash(t *testing.T) {
 					t.Fatalf("want one of %q: %v", want, s.Err)
 				}
 				got = string(s.Meta.Body)
+				if b, err := vfs.ReadFile(img, s.Dir+"/state", 100); err != nil || string(b) != "begin" {
+					t.Fatalf("a stream without its state: %q %v", b, err)
+				}
 			}
 			if !slices.Contains(want, got) {
 				t.Fatalf("found %q, want one of %q", got, want)
@@ -126,10 +129,10 @@ func TestCrash(t *testing.T) {
 			}
 		}
 	}))
-	c := &Catalog{fs: hooked, base: "/js"}
+	c := &Catalog{fs: hooked, base: "/js", parents: map[string]bool{}}
 	dir := c.StreamDir("A", "S")
 	want = []string{"", "one"}
-	if err := c.Create(dir, &Meta{Kind: Stream, Name: "S", Body: []byte("one")}); err != nil {
+	if err := c.Create(dir, &Meta{Kind: Stream, Name: "S", Body: []byte("one")}, File{"state", []byte("begin")}, File{Name: "saved"}); err != nil {
 		t.Fatal(err)
 	}
 	want = []string{"one", "two"}
@@ -149,26 +152,39 @@ func TestTrace(t *testing.T) {
 	mem := vfs.NewMem()
 	open(t, mem)
 	trace := vfs.NewTrace("/js/accounts")
-	c := &Catalog{fs: vfs.Intercept(mem, trace.Hook), base: "/js"}
+	c := &Catalog{fs: vfs.Intercept(mem, trace.Hook), base: "/js", parents: map[string]bool{}}
 	dir := c.StreamDir("A", "S")
-	_ = c.Create(dir, &Meta{Kind: Stream, Name: "S"})
+	_ = c.Create(dir, &Meta{Kind: Stream, Name: "S"}, File{"state", []byte("s")})
 	if got, want := trace.Take(), `mkdir ./A
 syncdir .
 mkdir ./A/.new-1-S
-create ./A/.new-1-S/meta.tmp
-write ./A/.new-1-S/meta.tmp 0+20
-sync ./A/.new-1-S/meta.tmp
-rename ./A/.new-1-S/meta.tmp -> ./A/.new-1-S/meta
+create ./A/.new-1-S/meta
+write ./A/.new-1-S/meta 0+20
+sync ./A/.new-1-S/meta
+create ./A/.new-1-S/state
+write ./A/.new-1-S/state 0+1
+sync ./A/.new-1-S/state
 syncdir ./A/.new-1-S
 rename ./A/.new-1-S -> ./A/S
 syncdir ./A
 `; got != want {
 		t.Errorf("create:\n%s", got)
 	}
-	_ = c.Delete(dir)
-	if got, want := trace.Take(), `rename ./A/S -> ./A/.gone-2-S
+	_ = c.Create(c.StreamDir("A", "T"), &Meta{Kind: Stream, Name: "T"})
+	if got, want := trace.Take(), `mkdir ./A/.new-2-T
+create ./A/.new-2-T/meta
+write ./A/.new-2-T/meta 0+20
+sync ./A/.new-2-T/meta
+syncdir ./A/.new-2-T
+rename ./A/.new-2-T -> ./A/T
 syncdir ./A
-remove ./A/.gone-2-S
+`; got != want {
+		t.Errorf("create another:\n%s", got)
+	}
+	_ = c.Delete(dir)
+	if got, want := trace.Take(), `rename ./A/S -> ./A/.gone-3-S
+syncdir ./A
+remove ./A/.gone-3-S
 `; got != want {
 		t.Errorf("delete:\n%s", got)
 	}

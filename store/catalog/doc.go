@@ -4,8 +4,8 @@
 //		accounts/<account>/<stream>/consumers/<c>/  metadata and state of a consumer
 //		quarantine/<n>-<name>/                      what nobody knows, with a file "reason"
 //
-//	 1. Create makes an asset under a temporary name, with its metadata, and renames it: it is there completely or not at all.
-//	 2. Update replaces the metadata. Delete renames the asset to a tombstone, which is the decision, then removes it.
+//	 1. Create makes an asset under a temporary name, with its metadata and first files, and renames it: it is there completely or not at all.
+//	 2. Update replaces the metadata. Delete renames the asset to a tombstone (Hide) and makes that durable and removes it (Clear).
 //	 3. Scan finds everything at start, finishes what was interrupted, moves what is unknown to quarantine. An asset whose metadata does not
 //	    verify is listed with the reason, its files stay untouched.
 //	 4. Check verifies everything without changing anything.

@@ -99,6 +99,9 @@ func (c *Catalog) StateSaved(account, stream, consumer string) error {
 	return vfs.WriteAtomic(c.fs, c.ConsumerDir(account, stream, consumer)+"/"+savedName, nil)
 }
 
+// WithState are the files that a consumer begins with that has a state, as Save and StateSaved write them.
+func WithState(state []byte) []File { return []File{{stateName, state}, {Name: savedName}} }
+
 // HasState reports whether StateSaved was called for a consumer.
 func (c *Catalog) HasState(account, stream, consumer string) bool {
 	_, err := c.fs.Stat(c.ConsumerDir(account, stream, consumer) + "/" + savedName)

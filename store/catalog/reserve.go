@@ -33,3 +33,9 @@ func (c *Catalog) ReleaseReserve() (bool, error) {
 	}
 	return err == nil, err
 }
+
+// Reserved reports whether there is a reserve: an earlier start got as far as to make it.
+func (c *Catalog) Reserved() bool {
+	_, err := c.fs.Stat(c.base + "/" + reserveName)
+	return err == nil
+}

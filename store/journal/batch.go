@@ -158,7 +158,10 @@ func (b *batch) put(f *file, pos Pos, r *Record, a *arenas) {
 
 // Append queues records and returns the position after the last. They are written in order with those of other callers;
 // Submit says when they are safe. On error none of them was queued. Any goroutine; never blocks on the disk.
-func (l *Log) Append(recs ...Record) (Pos, error) {
+func (l *Log) Append(recs ...Record) (Pos, error) { return l.append(recs, 0) }
+
+// append is Append, for a copy of a record of moving, unless that group has ended.
+func (l *Log) append(recs []Record, moving GroupID) (Pos, error) {
 	var total int64
 	essential := true
 	for i := range recs {
@@ -172,6 +175,10 @@ func (l *Log) Append(recs ...Record) (Pos, error) {
 		return 0, ErrTooLarge
 	}
 	l.mu.Lock()
+	if moving != 0 && l.mu.ended {
+		l.mu.Unlock()
+		return 0, errEnded
+	}
 	if err := l.refuse(recs, total, essential); err != nil {
 		l.mu.Unlock()
 		return 0, err
@@ -183,6 +190,9 @@ func (l *Log) Append(recs ...Record) (Pos, error) {
 		b.put(f, l.mu.next, r, &l.mu.arenas)
 		l.mu.next += Pos(size(len(r.Payload)))
 		f.live[r.Group] = l.mu.next
+		if r.Final && r.Group == l.mu.moving {
+			l.mu.ended = true
+		}
 		if r.Own != nil {
 			b.own = append(b.own, r.Own)
 		}

@@ -30,6 +30,7 @@ var (
 	ErrNoSpace  = errors.New("journal: no space left on device") // only essential records are accepted
 	ErrTooLarge = errors.New("journal: record is too large")
 	ErrFailed   = errors.New("journal: volume failed") // wrapped around the cause
+	errEnded    = errors.New("journal: the group has ended")
 	errNotThere = errors.New("journal: no synced record at this position")
 )
 
@@ -102,6 +103,9 @@ type Log struct {
 		tight    bool  // the volume is nearly full: only room that exists already is given away
 		making   bool  // somebody is making a file
 		want     int64 // room an append was refused for
+
+		moving GroupID // a group that is being rewritten
+		ended  bool    // it ended or was forgotten meanwhile: no more copies
 	}
 
 	kick     chan struct{} // the committer has work; capacity 1

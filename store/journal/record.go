@@ -51,6 +51,8 @@ type Record struct {
 	Own func()
 	// Essential records are accepted from the reserve when the disk is full: acks, deletes, purges, releases.
 	Essential bool
+	// Final says that the group ends here: what it has before is not rewritten any more, so no copy of it comes after this record.
+	Final bool
 }
 
 // Record header on disk, little endian: payload length u32, magic u16, kind u8, flags u8, checksum u64, group u64,

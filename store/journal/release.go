@@ -36,6 +36,9 @@ func (l *Log) Forget(group GroupID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.mu.released, group)
+	if group == l.mu.moving {
+		l.mu.ended = true
+	}
 	for _, f := range l.mu.live {
 		delete(f.live, group)
 	}

@@ -52,6 +52,12 @@ func (l *Log) relieve() (again bool) {
 // read.
 func (l *Log) rewrite(g GroupID) bool {
 	l.mu.Lock()
+	l.mu.moving, l.mu.ended = g, false
+	defer func() {
+		l.mu.Lock()
+		l.mu.moving = 0
+		l.mu.Unlock()
+	}()
 	from := l.mu.released[g]
 	upto := l.mu.next
 	var files []*file
@@ -89,7 +95,7 @@ func (l *Log) rewrite(g GroupID) bool {
 	}
 	starts := make([]Pos, len(recs))
 	for i := range recs {
-		pos, err := l.Append(recs[i])
+		pos, err := l.append(recs[i:i+1], g)
 		if err != nil {
 			return false
 		}
@@ -110,6 +116,9 @@ func (l *Log) rewrite(g GroupID) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.mu.ended {
+		return false // its last record may be among the originals
+	}
 	for _, f := range l.mu.live {
 		if p, ok := f.live[g]; ok && (p <= from || whole[f]) {
 			delete(f.live, g)

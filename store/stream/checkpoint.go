@@ -219,7 +219,7 @@ func (s *Store) saveState(payload []byte) error {
 		}
 		s.dirDirty = false
 	}
-	name := s.dir + "/" + stateName
+	name := s.dir + "/" + StateName
 	sealed := sealState(s.Salt(), payload, s.o.Codec)
 	if !s.stateThere {
 		err := vfs.WriteAtomic(s.env.FS, name, sealed)

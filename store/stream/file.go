@@ -27,7 +27,7 @@ const (
 	flagEncoded  = 1
 	segMagic     = "RJSEGMNT"
 	segSuffix    = ".seg"
-	stateName    = "state"
+	StateName    = "state" // of the state file
 	previousName = "state.prev"
 	nextName     = "state.tmp" // what vfs.WriteAtomic uses too
 )

@@ -46,7 +46,7 @@ func Open(o Options, dir string) (*Store, *Recovered, error) {
 	there := st != nil
 	if pending {
 		// Before anything else: the next checkpoint writes to that name.
-		if err := errors.Join(o.Env.FS.Rename(dir+"/"+nextName, dir+"/"+stateName), o.Env.FS.SyncDir(dir)); err != nil {
+		if err := errors.Join(o.Env.FS.Rename(dir+"/"+nextName, dir+"/"+StateName), o.Env.FS.SyncDir(dir)); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -64,16 +64,10 @@ func Open(o Options, dir string) (*Store, *Recovered, error) {
 		// A new store writes its state first, so that segments without one prove that it was lost.
 		rec.Rebuilt = true
 		s = newStore(o, dir, findSalt(&o, dir, ids))
-		s.damage(dir+"/"+stateName, 0, 0, "state cannot be read, rebuilt from segments; deletes since the one before may be undone")
+		s.damage(dir+"/"+StateName, 0, 0, "state cannot be read, rebuilt from segments; deletes since the one before may be undone")
 		err = s.rebuild(st, ids)
 	case st == nil:
-		var salt [8]byte
-		if o.Env.Random == nil {
-			crypt.SystemRandom(salt[:])
-		} else {
-			o.Env.Random(salt[:])
-		}
-		s = newStore(o, dir, binary.LittleEndian.Uint64(salt[:]))
+		s = newStore(o, dir, newSalt(&o))
 		rec.New = true
 		var none seqset.Set
 		s.dirDirty = true
@@ -94,9 +88,42 @@ func Open(o Options, dir string) (*Store, *Recovered, error) {
 	return s, rec, nil
 }
 
+func newSalt(o *Options) uint64 {
+	var salt [8]byte
+	if o.Env.Random == nil {
+		crypt.SystemRandom(salt[:])
+	} else {
+		o.Env.Random(salt[:])
+	}
+	return binary.LittleEndian.Uint64(salt[:])
+}
+
+// New makes a store in a directory that does not exist yet. The writer calls prepare before it does anything else: it makes the directory, durably, with
+// Initial as the content of the file StateName. An error of prepare is final unless it means that the disk is full.
+func New(o Options, dir string, prepare func() error) *Store {
+	o.setDefaults()
+	s := newStore(o, dir, newSalt(&o))
+	var none seqset.Set
+	s.initial = sealState(s.Salt(), (&state{nextID: 1}).append(nil, &none, &none), s.o.Codec)
+	s.q.jobs = append(s.q.jobs, job{run: func() error {
+		err := prepare()
+		switch {
+		case err == nil:
+			s.stateThere = true
+		case !IsNoSpace(err) && !vfs.NoDescriptor(err):
+			err = errors.Join(errSync, err)
+		}
+		return err
+	}})
+	return s
+}
+
+// Initial returns the content of the state file that a store of New begins with. Any goroutine.
+func (s *Store) Initial() []byte { return s.initial }
+
 // loadState reads the state file; pending tells that it still has its other name.
 func loadState(o *Options, dir string) (st *state, pending bool, err error) {
-	st, err = readState(o, dir+"/"+stateName)
+	st, err = readState(o, dir+"/"+StateName)
 	if errors.Is(err, fs.ErrNotExist) {
 		if next, nerr := readState(o, dir+"/"+nextName); nerr == nil {
 			return next, true, nil

@@ -131,7 +131,7 @@ func Check(fsys vfs.FS, dir string, codec *crypt.Codec, progress func(bytes int6
 	o := &Options{Env: &Env{FS: fsys}, Codec: codec}
 	st, _, err := loadState(o, dir)
 	if err != nil {
-		bad(stateName, 0, 0, err.Error())
+		bad(StateName, 0, 0, err.Error())
 		if st, _ = readState(o, dir+"/"+previousName); st == nil {
 			return rep, nil
 		}
@@ -140,7 +140,7 @@ func Check(fsys vfs.FS, dir string, codec *crypt.Codec, progress func(bytes int6
 	if st.last >= st.first && st.first > 0 {
 		rep.Msgs = st.last - st.first + 1 - st.dels.Len()
 	}
-	known := map[string]bool{stateName: true, previousName: true}
+	known := map[string]bool{StateName: true, previousName: true}
 	next := st.first
 	live := func(q uint64) bool { return q >= st.first && q <= st.last && !st.dels.Has(q) }
 	gap := func(to uint64) {

@@ -19,6 +19,7 @@ type Store struct {
 	dir    string
 	random crypt.Random
 
+	initial    []byte // of New
 	nextID     uint64
 	hot        []hotFrame // written frames in memory, oldest first
 	hotBytes   int
