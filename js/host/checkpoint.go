@@ -132,7 +132,9 @@ func (c *Consumer) checkpointThen(done func()) {
 	c.ckBusy, c.since = true, 0
 	index, pos := c.index, h.journal.Stats().Head
 	state := &scons.State{Applied: index, Extra: c.eng.State().AppendSnapshot(nil)}
+	h.making.Add(1)
 	h.env.Go(func() {
+		defer h.making.Done()
 		var err error
 		h.writes.run(func() { err = c.saveState(state) })
 		if err == nil {

@@ -17,6 +17,8 @@
 // Who asks for the state of a stream or consumer sees what was published before: the answer waits, for a bounded time, for the entries
 // on the way (settled).
 //
+// Assets are created, and end, with a record in the journal (decision.go); they have no files before their first checkpoint (files.go).
+//
 // Checkpoints put the applied state into the files of the stream and release the journal. Open reads checkpoints and replays
 // what came after them (recover.go).
 //

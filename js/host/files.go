@@ -18,8 +18,11 @@ type files struct {
 	ended bool // nothing is made any more
 }
 
-// errEnded is why an asset gets no files.
-var errEnded = errors.New("it was deleted")
+// Why an asset gets no files.
+var (
+	errEnded = errors.New("it was deleted")
+	errLate  = errors.New("the server stops")
+)
 
 // end makes sure that no more files are made, and tells whether there are some.
 func (f *files) end() (made bool) {
@@ -63,6 +66,8 @@ func (s *Stream) makeLocked(cfg *jsapi.StreamConfig) error {
 		return errEnded
 	case s.files.made:
 		return nil
+	case s.h.late.Load():
+		return errLate
 	}
 	err := s.h.cat.Create(s.dir(), s.catalogMeta(cfg), catalog.File{Name: sstore.StateName, Content: s.store.Initial()})
 	s.files.made = err == nil
@@ -87,8 +92,11 @@ func (c *Consumer) catalogMeta(cfg *jsapi.ConsumerConfig) *catalog.Meta {
 
 // makeLocked makes the directory of a consumer and, before it, that of its stream.
 func (c *Consumer) makeLocked(cfg *jsapi.ConsumerConfig, more ...catalog.File) error {
-	if c.files.ended {
+	switch {
+	case c.files.ended:
 		return errEnded
+	case c.st.h.late.Load():
+		return errLate
 	}
 	if err := c.st.makeFiles(); err != nil {
 		return err
@@ -113,6 +121,9 @@ func (c *Consumer) saveState(state *scons.State) error {
 	c.files.mu.Lock()
 	defer c.files.mu.Unlock()
 	h, st := c.st.h, c.st
+	if h.late.Load() {
+		return errLate
+	}
 	if !c.files.made || c.files.ended {
 		err := c.makeLocked(c.conf.Load(), catalog.WithState(scons.Content(state, st.codec))...)
 		c.marked = err == nil

@@ -27,6 +27,7 @@ type Host struct {
 	shards   []*Shard
 	router   *api.Router
 	closed   atomic.Bool
+	late     atomic.Bool // it stops, and no more files are made, nor states of consumers written: the journal has them
 	noSpace  atomic.Bool
 	used     [2]atomic.Int64 // bytes by storage, of this server's replicas
 	most     [2]atomic.Int64 // limits of used
@@ -46,7 +47,7 @@ type Host struct {
 		orphans    map[string]journal.GroupID // of creations in the journal, by the directory that another asset has
 	}
 
-	making sync.WaitGroup // removals of files behind an answer
+	making sync.WaitGroup // removals of files behind an answer, states of consumers
 
 	writes, reads slots // of blocking work on files
 
@@ -283,6 +284,7 @@ func (h *Host) Close() error {
 	}
 	h.router.Close()
 	h.checkpointAll(closeTime)
+	h.late.Store(true)
 	for _, s := range h.shards {
 		close(s.stop)
 		s.poke()

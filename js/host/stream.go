@@ -662,6 +662,9 @@ func (s *Stream) runDirect(d *stream.DirectGet) {
 
 // onFailure is told by the store that writes fail, and with nil that they work again.
 func (s *Stream) onFailure(err error) {
+	if errors.Is(err, errLate) || errors.Is(err, errEnded) {
+		return
+	}
 	s.writeErr = err
 	if err != nil {
 		s.acct.setProblem(s.name, "writing", "writing fails: "+err.Error())
