@@ -93,7 +93,7 @@ func (c *call) streamRestore() (any, *jsapi.Error) {
 	c.acc.Lock()
 	defer c.acc.Unlock()
 	x, noLimits := c.streamContext(cfg, false)
-	_, levelled := cfg.Metadata[stream.MetaRequiredLevel]
+	_, levelled := cfg.Metadata[jsapi.MetaRequiredLevel]
 	if err := stream.Check(cfg, x); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"ramjet/js/advisory"
 	"ramjet/js/consumer"
-	"ramjet/js/stream"
 	"ramjet/proto/header"
 	"ramjet/proto/jsapi"
 )
@@ -156,9 +155,9 @@ func (n *creation) keep() *jsapi.Error {
 func (n *creation) metadata() {
 	m := make(map[string]string, len(n.cfg.Metadata)+1)
 	maps.Copy(m, n.cfg.Metadata)
-	delete(m, stream.MetaServerVersion)
-	delete(m, stream.MetaServerLevel)
-	m[stream.MetaRequiredLevel] = strconv.Itoa(consumer.RequiredLevel(n.cfg))
+	delete(m, jsapi.MetaServerVersion)
+	delete(m, jsapi.MetaServerLevel)
+	m[jsapi.MetaRequiredLevel] = strconv.Itoa(consumer.RequiredLevel(n.cfg))
 	n.cfg.Metadata = m
 }
 
@@ -305,9 +304,7 @@ func (c *call) consumerInfoOf(o Consumer) *jsapi.ConsumerInfo {
 	if info == nil || info.Config == nil {
 		return nil
 	}
-	showLevel(info)
-	info.Config.Metadata[stream.MetaServerVersion] = c.srv.Version
-	info.Config.Metadata[stream.MetaServerLevel] = strconv.Itoa(jsapi.Level)
+	info.Config = consumer.WithServerMetadata(info.Config, c.srv.Version)
 	return info
 }
 
@@ -316,7 +313,7 @@ func showLevel(info *jsapi.ConsumerInfo) {
 	cfg := *info.Config
 	cfg.Metadata = make(map[string]string, len(info.Config.Metadata)+3)
 	maps.Copy(cfg.Metadata, info.Config.Metadata)
-	cfg.Metadata[stream.MetaRequiredLevel] = strconv.Itoa(consumer.RequiredLevel(&cfg))
+	cfg.Metadata[jsapi.MetaRequiredLevel] = strconv.Itoa(consumer.RequiredLevel(&cfg))
 	info.Config = &cfg
 }
 

@@ -120,12 +120,10 @@ func (c *Consumer) progress(now int64, seq uint64) {
 }
 
 func (c *Consumer) term(now int64, a *jsapi.AckReply, reason []byte) {
-	if id, ok := c.st.pending.find(a.StreamSeq); ok {
-		e := c.st.pending.at(id)
-		c.advise(Advice{Kind: AdviseTerm, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries, Reason: reason})
-		if c.st.policy != jsapi.AckAll {
-			c.sched.remove(&c.st.pending, id)
-		}
+	// Told even if it was acknowledged before.
+	c.advise(Advice{Kind: AdviseTerm, StreamSeq: a.StreamSeq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries, Reason: reason})
+	if id, ok := c.st.pending.find(a.StreamSeq); ok && c.st.policy != jsapi.AckAll {
+		c.sched.remove(&c.st.pending, id)
 	}
 	if c.st.policy == jsapi.AckAll { // as an acknowledgement
 		c.ackAll(now, a.StreamSeq, a.ConsumerSeq)

@@ -125,7 +125,7 @@ func TestAcknowledgements(t *testing.T) {
 			> release 3-4
 			next in 1
 			info
-			> delivered 5/4 floor 5/4 ackpending 0 redelivered 0 waiting 1 pending 0`},
+			> delivered 5/4 floor 4/4 ackpending 0 redelivered 0 waiting 1 pending 0`},
 		{"ack none", `
 			config {"ack_policy":"none"}
 			pub a.1 a.2
@@ -297,7 +297,7 @@ func TestAcknowledgements(t *testing.T) {
 			> advise maxdeliver #2 c2 d1
 			needs
 			> needs 1 2
-			rm 1 limit
+			rm 1
 			needs
 			> needs 2
 			purge
@@ -338,8 +338,8 @@ func TestStreamChanges(t *testing.T) {
 			next in 2
 			> in <- a.1 #1 d1 c1 p2
 			> in <- a.2 #2 d1 c2 p1
-			rm 1 limit
-			> advise term #1 c1 d1 Message deleted by stream limits
+			rm 1
+			> advise term #1 c1 d1 Unacknowledged message was deleted
 			rm 2
 			> advise term #2 c2 d1 Unacknowledged message was deleted
 			info

@@ -107,6 +107,8 @@ func (c *Consumer) Start(now int64) {
 			next = r.Seq
 		} else if seq, ok := c.lastBySubject(); ok {
 			next = seq
+		} else if !c.filter.All() {
+			next = ls.FirstSeq
 		}
 	case jsapi.DeliverByStartSequence:
 		next = max(c.cfg.OptStartSeq, ls.FirstSeq)
@@ -249,7 +251,6 @@ func (c *Consumer) Deadline() (at int64, ok bool) {
 func (c *Consumer) Tick(now int64) {
 	if c.paused != 0 && now >= c.paused {
 		c.paused = 0
-		c.cfg.PauseUntil = nil
 		c.advise(Advice{Kind: AdviseResumed})
 	}
 	if c.pin.id != "" && now >= c.pin.due {
@@ -269,14 +270,17 @@ func (c *Consumer) Tick(now int64) {
 	c.checkIdle(now)
 }
 
-// SetPause pauses until a time (unix nanoseconds); 0 or a past time resumes. Deliveries stop, everything else goes on.
+// SetPause pauses until a time (unix nanoseconds); 0 or a past time resumes. Deliveries stop, everything else goes on. The
+// configuration shows the time also when it is over.
 func (c *Consumer) SetPause(now, until int64) {
 	c.paused = 0
 	c.cfg.PauseUntil = nil
-	if until > now {
-		c.paused = until
+	if until != 0 {
 		t := time.Unix(0, until).UTC()
 		c.cfg.PauseUntil = &t
+	}
+	if until > now {
+		c.paused = until
 	}
 	c.Pump(now)
 }

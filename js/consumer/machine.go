@@ -180,11 +180,7 @@ func (s *State) ackedAll(sseq, dseq uint64, ts int64) {
 			delete(s.exhausted, seq)
 		}
 	}
-	if s.pending.n == 0 {
-		s.raise(s.delivered.Consumer, s.delivered.Stream)
-	} else {
-		s.raise(min(dseq, s.delivered.Consumer), min(sseq, s.delivered.Stream))
-	}
+	s.raise(min(dseq, s.delivered.Consumer), min(sseq, s.delivered.Stream))
 	s.floor.At = ts
 }
 

@@ -180,7 +180,7 @@ func randomOp(w *world, o *jstest.OracleConsumer, rnd *rng.Source) string {
 		if rnd.Intn(3) == 0 {
 			subj = nil
 		}
-		w.c.Removed(w.now, m.Seq, subj, rnd.Intn(2) == 0)
+		w.c.Removed(w.now, m.Seq, subj)
 		w.c.Pump(w.now)
 		o.Removed(w.now)
 		return fmt.Sprint("remove ", m.Seq)

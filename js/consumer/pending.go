@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"slices"
+	"sort"
 
 	"ramjet/proto/subject"
 	"ramjet/store"
@@ -19,9 +20,8 @@ func (c *Consumer) NumPending() uint64 {
 
 func (c *Consumer) listLeft() int { return len(c.st.list) - c.st.listPos - c.st.listGone }
 
-// Removed tells that a message left the stream: by limits (then limit is true), by request, or by retention. subject is
-// nil if not known.
-func (c *Consumer) Removed(now int64, seq uint64, subject []byte, limit bool) {
+// Removed tells that a message left the stream: by limits, by request, or by retention. subject is nil if not known.
+func (c *Consumer) Removed(now int64, seq uint64, subject []byte) {
 	switch {
 	case seq >= c.st.next:
 		if c.counted && !c.filter.All() && subject == nil {
@@ -29,28 +29,30 @@ func (c *Consumer) Removed(now int64, seq uint64, subject []byte, limit bool) {
 		} else if c.counted && c.count > 0 && (subject == nil || c.Matches(subject)) {
 			c.count--
 		}
-	case limit:
-		c.forget(seq, reasonLimits)
 	default:
-		c.forget(seq, reasonDeleted)
+		c.forget(now, seq, reasonDeleted)
 	}
 }
 
-// Reasons of terminations by the stream.
+// Reasons of terminations by the stream: it told that the message is gone, or that was found out.
 var (
 	reasonDeleted = []byte("Unacknowledged message was deleted")
 	reasonLimits  = []byte("Message deleted by stream limits")
 )
 
-// forget drops what is known of a message that is no longer there; a reason is advised if it was pending. False:
-// nothing was known.
-func (c *Consumer) forget(seq uint64, reason []byte) bool {
+// forget drops what is known of a message that is no longer there; a reason is advised if it was pending, and then that counts as an
+// acknowledgement. False: nothing was known.
+func (c *Consumer) forget(now int64, seq uint64, reason []byte) bool {
 	if id, ok := c.st.pending.find(seq); ok {
 		e := c.st.pending.at(id)
 		if reason != nil {
 			c.advise(Advice{Kind: AdviseTerm, StreamSeq: seq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries), Reason: reason})
 		}
 		c.sched.remove(&c.st.pending, id)
+		if reason != nil && c.st.acked(seq, now) {
+			c.enc.ack(seq, now)
+			return true
+		}
 	} else if _, ok := c.st.inList(seq); ok && c.counted && c.count > 0 {
 		c.count--
 	}
@@ -65,15 +67,12 @@ func (c *Consumer) forget(seq uint64, reason []byte) bool {
 func (c *Consumer) Purged(now int64) { c.PurgedOf(now, nil) }
 
 // PurgedOf is Purged with what the purge was limited to, nil for nothing. A consumer of which every message was meant
-// goes on behind what was purged.
+// goes on behind what was purged. What was pending and is gone counts as acknowledged.
 func (c *Consumer) PurgedOf(now int64, f *store.Filter) {
 	c.counted = false
-	first := c.first()
+	first, pending := c.first(), c.st.pending.n
 	if !f.All() && c.within(f) {
-		var ls store.State
-		if c.env.Log.State(&ls); c.env.Log.Pending(f, first, false) == 0 {
-			first = ls.LastSeq + 1
-		}
+		first = c.firstOf(f, first)
 	}
 	if c.st.next < first {
 		c.unscheduleIf(func(uint64) bool { return true })
@@ -81,7 +80,25 @@ func (c *Consumer) PurgedOf(now int64, f *store.Filter) {
 		c.enc.op(cmdPurged, first)
 	}
 	c.reconcile()
+	if c.st.pending.n < pending {
+		c.st.ackedAll(0, 0, now)
+		c.enc.op(cmdAckAll, 0, 0, uint64(now))
+	}
 	c.scan = max(c.scan, c.st.next)
+}
+
+// firstOf returns the first sequence from first on that the stream has of f, the one after its last if it has none. It is found by
+// counting, as the message itself may have to be read first.
+func (c *Consumer) firstOf(f *store.Filter, first uint64) uint64 {
+	var ls store.State
+	c.env.Log.State(&ls)
+	n := c.env.Log.Pending(f, first, false)
+	if n == 0 {
+		return ls.LastSeq + 1
+	}
+	return first + uint64(sort.Search(int(ls.LastSeq-first), func(i int) bool {
+		return c.env.Log.Pending(f, first+uint64(i)+1, false) < n
+	}))
 }
 
 // within reports whether everything that passes the filter of the consumer passes f.
@@ -122,7 +139,7 @@ func (c *Consumer) reconcile() {
 	c.env.Log.Deleted(func(from, to uint64) bool {
 		i, _ := slices.BinarySearch(known, from)
 		for known = known[i:]; len(known) > 0 && known[0] <= to; known = known[1:] {
-			c.forget(known[0], nil)
+			c.forget(0, known[0], nil)
 		}
 		return len(known) > 0
 	})

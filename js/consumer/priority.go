@@ -74,13 +74,14 @@ func (c *Consumer) overflows(w *waiter) bool {
 	return (w.minPend > 0 && c.NumPending() >= uint64(w.minPend)) || (w.minAck > 0 && int64(c.st.pending.n) >= w.minAck)
 }
 
-// pickPinned returns the first request of the pinned client, or who may become it. Requests with an old pin end.
+// pickPinned returns the first request of the pinned client, or who may become it; while there is one, requests outside of the group
+// wait. Requests with an old pin end.
 func (c *Consumer) pickPinned() int32 {
 	for id := c.wait.head; id != nilID; {
 		w := c.wait.at(id)
 		next := w.next
 		switch {
-		case w.plain || w.pin == c.pin.id:
+		case w.pin == c.pin.id:
 			return id
 		case w.pin != "":
 			c.statusRest(w, 423, textWrongPin)
@@ -137,9 +138,7 @@ func (c *Consumer) Unpin(now int64, group string) error {
 	case !slices.Contains(c.cfg.PriorityGroups, group):
 		return jsapi.ConsumerInvalidPriorityGroup.Err()
 	}
-	if c.pin.id != "" {
-		c.unpin("admin")
-		c.Pump(now)
-	}
+	c.unpin("admin")
+	c.Pump(now)
 	return nil
 }

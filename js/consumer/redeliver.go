@@ -80,9 +80,9 @@ func (c *Consumer) fetch(now int64) (f found, id int32) {
 			return later, nilID
 		case store.Damaged:
 			c.advise(Advice{Kind: AdviseDamaged, StreamSeq: e.sseq})
-			c.forget(e.sseq, reasonLimits)
+			c.forget(now, e.sseq, reasonLimits)
 		default:
-			c.forget(e.sseq, reasonLimits)
+			c.forget(now, e.sseq, reasonLimits)
 		}
 	}
 	if c.full() {
@@ -111,9 +111,9 @@ func (c *Consumer) fetchListed() found {
 			return later
 		case store.Damaged:
 			c.advise(Advice{Kind: AdviseDamaged, StreamSeq: seq})
-			c.forget(seq, nil)
+			c.forget(0, seq, nil)
 		default:
-			c.forget(seq, nil)
+			c.forget(0, seq, nil)
 		}
 	}
 	return nothing

@@ -200,7 +200,7 @@ func (w *world) doRaw(line string) {
 		m := w.log.Find(num())
 		subj := m.Subject
 		w.log.Remove(num())
-		w.c.Removed(w.now, num(), subj, tail == "limit")
+		w.c.Removed(w.now, num(), subj)
 		w.c.Pump(w.now)
 	case "purge":
 		var f *store.Filter

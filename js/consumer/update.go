@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -166,6 +167,18 @@ func plain(cfg *jsapi.ConsumerConfig) jsapi.ConsumerConfig {
 	}
 	c.Metadata = meta
 	return c
+}
+
+// WithServerMetadata returns cfg as create, update, reset and info show it: with version and level of the server, and the level that it
+// needs now, which a pause changes.
+func WithServerMetadata(cfg *jsapi.ConsumerConfig, version string) *jsapi.ConsumerConfig {
+	d := *cfg
+	d.Metadata = make(map[string]string, len(cfg.Metadata)+3)
+	maps.Copy(d.Metadata, cfg.Metadata)
+	d.Metadata[jsapi.MetaRequiredLevel] = strconv.Itoa(RequiredLevel(cfg))
+	d.Metadata[jsapi.MetaServerVersion] = version
+	d.Metadata[jsapi.MetaServerLevel] = strconv.Itoa(jsapi.Level)
+	return &d
 }
 
 // RequiredLevel returns the API level a configuration needs.

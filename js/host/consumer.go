@@ -262,15 +262,17 @@ func (c *Consumer) reset(p *packet) {
 	}
 	var req jsapi.ResetRequest
 	if _, err := jsapi.ConsumerReset.Decode(p.payload, &req, !st.h.tun.Load().Lenient); err != nil {
-		answer(err, nil)
+		answer(err, &jsapi.ResetResponse{})
 		return
 	}
 	at, err := c.eng.Reset(st.sh.now, req.Seq)
 	if err != nil {
-		answer(jsapi.ConsumerInvalidReset.Wrap(err), nil)
+		answer(jsapi.ConsumerInvalidReset.Wrap(err), &jsapi.ResetResponse{})
 		return
 	}
-	answer(nil, &jsapi.ResetResponse{ConsumerInfo: c.info(), ResetSeq: at})
+	i := c.info()
+	i.Config = consumer.WithServerMetadata(i.Config, st.h.o.Version)
+	answer(nil, &jsapi.ResetResponse{ConsumerInfo: i, ResetSeq: at})
 }
 
 func (c *Consumer) info() *jsapi.ConsumerInfo {

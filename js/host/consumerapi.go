@@ -101,10 +101,12 @@ func burst(cfg *jsapi.StreamConfig) int {
 func (c *Consumer) subscribe() {
 	s, cfg := c.st, c.conf.Load()
 	want := map[string]itemKind{
-		string(jsapi.AppendAckPrefix(nil, "", "", s.name, c.name)) + ">":                                itemAck,
-		string(jsapi.AppendAckPrefix(nil, s.h.o.Domain, jsapi.Hash(s.acct.name), s.name, c.name)) + ">": itemAck,
-		jsapi.BuildAPI(jsapi.ConsumerReset, s.name, c.name):                                             itemReset,
-		jsapi.BuildAPI(jsapi.ConsumerNext, s.name, c.name):                                              itemNext, // a push consumer answers 409
+		jsapi.BuildAPI(jsapi.ConsumerReset, s.name, c.name): itemReset,
+		jsapi.BuildAPI(jsapi.ConsumerNext, s.name, c.name):  itemNext, // a push consumer answers 409
+	}
+	if cfg.AckPolicy != jsapi.AckNone && cfg.AckPolicy != jsapi.AckFlowControl {
+		want[string(jsapi.AppendAckPrefix(nil, "", "", s.name, c.name))+">"] = itemAck
+		want[string(jsapi.AppendAckPrefix(nil, s.h.o.Domain, jsapi.Hash(s.acct.name), s.name, c.name))+">"] = itemAck
 	}
 	if cfg.FlowControl {
 		want[jsapi.FlowPrefix+s.name+"."+c.name+".*"] = itemFlow

@@ -454,7 +454,7 @@ func (s *Stream) flush() {
 			}
 		case stream.Removed:
 			for _, c := range s.consumers {
-				c.eng.Removed(s.sh.now, e.Seq, e.Subject, e.Limit)
+				c.eng.Removed(s.sh.now, e.Seq, e.Subject)
 				c.markReady()
 			}
 		case stream.Purged:

@@ -378,6 +378,7 @@ func (s *Stream) Purge(r *jsapi.PurgeRequest) (n uint64, err *jsapi.Error) {
 			done()
 			return
 		}
+		s.f.PurgeAhead(&c, s.batch)
 		s.command(&c, func(e *jsapi.Error) { n, err = s.purged, e; done() })
 	}) {
 		return 0, jsapi.NotEnabled.Err()

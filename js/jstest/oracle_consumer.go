@@ -348,10 +348,6 @@ func (o *OracleConsumer) ackAll(seq, dseq uint64) {
 			delete(o.givenUp, s)
 		}
 	}
-	if len(o.out) == 0 {
-		o.floorC, o.floorS = o.dseq, o.sseq
-		return
-	}
 	o.floorC, o.floorS = max(o.floorC, min(dseq, o.dseq)), max(o.floorS, min(seq, o.sseq))
 }
 
@@ -369,8 +365,11 @@ func (o *OracleConsumer) Purged(now int64, f *store.Filter) {
 		for _, own := range o.Filter.Patterns {
 			all = all && slices.ContainsFunc(f.Patterns, func(p string) bool { return subject.IsSubset(own, p) })
 		}
-		if all && o.Log.Pending(f, 0, false) == 0 {
-			first = o.Log.Last + 1
+		if all {
+			i := slices.IndexFunc(o.Log.Msgs, func(m store.Rec) bool { return Passes(f, m.Subject) })
+			if first = o.Log.Last + 1; i >= 0 {
+				first = o.Log.Msgs[i].Seq
+			}
 		}
 	}
 	if o.next < first {

@@ -335,6 +335,8 @@ func (o *OracleStream) trim() {
 // Delete removes one message by request.
 func (o *OracleStream) Delete(seq uint64) string {
 	switch n := o.del(func(m *OracleMsg) bool { return m.Seq == seq }); {
+	case n == 0 && o.Cfg.Storage == jsapi.MemoryStorage:
+		return apiErr(10043)
 	case n == 0:
 		return apiErr(10057)
 	default:

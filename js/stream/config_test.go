@@ -137,10 +137,10 @@ func TestAccountLimits(t *testing.T) {
 		t.Error(err)
 	}
 	shown := WithServerMetadata(&c, "1.2.3")
-	if !SameConfig(&c, shown) || shown.Metadata[MetaServerLevel] != "5" {
+	if !SameConfig(&c, shown) || shown.Metadata[jsapi.MetaServerLevel] != "5" {
 		t.Error(shown.Metadata)
 	}
-	c.Metadata[MetaRequiredLevel] = "6"
+	c.Metadata[jsapi.MetaRequiredLevel] = "6"
 	if Unsupported(&c) != "unsupported - required API level: 6, current API level: 5" {
 		t.Error(Unsupported(&c))
 	}

@@ -268,6 +268,16 @@ func (f *Front) SkipTo(seq uint64, b *op.Batch) {
 	b.Add(&f.cmd)
 }
 
+// PurgeAhead prepares for c, a purge of everything below a sequence that the stream has not reached: the next message gets it.
+func (f *Front) PurgeAhead(c *op.Cmd, b *op.Batch) {
+	if all := len(c.Subject) == 0 || string(c.Subject) == ">"; all && c.Seq > 0 && c.Seq <= maxAhead {
+		f.SkipTo(c.Seq-1, b)
+	}
+}
+
+// maxAhead bounds where a purge can move a stream to: the sequences that remain have to do.
+const maxAhead = 1 << 62
+
 func (f *Front) refuse(reply []byte, err *jsapi.Error, out *Effects) {
 	if len(reply) > 0 && !f.m.cfg.NoAck {
 		out.refuse(reply, err, f.m.cfg.Name)

@@ -91,6 +91,8 @@ func (m *Machine) CheckDelete(r *jsapi.MsgDeleteRequest, now int64, c *op.Cmd) *
 	m.log.State(&m.state)
 	var rec store.Rec
 	switch a := m.log.Load(r.Seq, &rec); {
+	case a == store.None && m.cfg.Storage == jsapi.MemoryStorage:
+		return jsapi.SequenceNotFound.With("seq", r.Seq)
 	case r.Seq > m.state.LastSeq:
 		return jsapi.StreamMsgDeleteFailed.With("err", "stream store EOF")
 	case a == store.None || r.Seq == 0:

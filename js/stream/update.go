@@ -94,22 +94,15 @@ func sameJSON(a, b any) bool {
 	return errX == nil && errY == nil && string(x) == string(y)
 }
 
-// Metadata that servers manage.
-const (
-	MetaRequiredLevel = "_nats.req.level"
-	MetaServerVersion = "_nats.ver"
-	MetaServerLevel   = "_nats.level"
-)
-
 // DropServerMetadata removes what servers manage from the metadata of c, which is copied.
 func DropServerMetadata(c *jsapi.StreamConfig) {
 	if len(c.Metadata) == 0 {
 		return
 	}
 	c.Metadata = maps.Clone(c.Metadata)
-	delete(c.Metadata, MetaRequiredLevel)
-	delete(c.Metadata, MetaServerVersion)
-	delete(c.Metadata, MetaServerLevel)
+	delete(c.Metadata, jsapi.MetaRequiredLevel)
+	delete(c.Metadata, jsapi.MetaServerVersion)
+	delete(c.Metadata, jsapi.MetaServerLevel)
 	if len(c.Metadata) == 0 {
 		c.Metadata = nil
 	}
@@ -132,7 +125,7 @@ func setRequiredLevel(c *jsapi.StreamConfig) {
 	if c.Metadata == nil {
 		c.Metadata = make(map[string]string, 1)
 	}
-	c.Metadata[MetaRequiredLevel] = strconv.Itoa(RequiredLevel(c))
+	c.Metadata[jsapi.MetaRequiredLevel] = strconv.Itoa(RequiredLevel(c))
 }
 
 // WithServerMetadata returns c as create, update and info show it: with version and level of the server.
@@ -140,14 +133,14 @@ func WithServerMetadata(c *jsapi.StreamConfig, version string) *jsapi.StreamConf
 	d := *c
 	d.Metadata = make(map[string]string, len(c.Metadata)+2)
 	maps.Copy(d.Metadata, c.Metadata)
-	d.Metadata[MetaServerVersion] = version
-	d.Metadata[MetaServerLevel] = strconv.Itoa(jsapi.Level)
+	d.Metadata[jsapi.MetaServerVersion] = version
+	d.Metadata[jsapi.MetaServerLevel] = strconv.Itoa(jsapi.Level)
 	return &d
 }
 
 // Unsupported returns why a stored configuration cannot run here, "" if it can.
 func Unsupported(c *jsapi.StreamConfig) string {
-	v, ok := c.Metadata[MetaRequiredLevel]
+	v, ok := c.Metadata[jsapi.MetaRequiredLevel]
 	if !ok {
 		return ""
 	}

@@ -67,3 +67,10 @@ const (
 
 // Level is the API level of this server.
 const Level = 5
+
+// Metadata of streams and consumers that servers manage.
+const (
+	MetaRequiredLevel = "_nats.req.level"
+	MetaServerVersion = "_nats.ver"
+	MetaServerLevel   = "_nats.level"
+)
