@@ -88,16 +88,16 @@ func (c *Consumer) ackAll(now int64, sseq, dseq uint64) {
 
 func (c *Consumer) nak(now int64, a *jsapi.AckReply, delay time.Duration) {
 	id, ok := c.st.pending.find(a.StreamSeq)
-	if !ok {
+	if !ok || a.ConsumerSeq <= c.st.floor.Consumer || a.ConsumerSeq > c.st.delivered.Consumer {
 		return
 	}
 	e := c.st.pending.at(id)
 	c.advise(Advice{Kind: AdviseNak, StreamSeq: e.sseq, ConsumerSeq: a.ConsumerSeq, Deliveries: a.Deliveries})
-	if e.where == placeQueue {
+	if e.where == placeQueue && delay <= 0 {
 		return
 	}
 	due := int64(0)
-	if delay > 0 {
+	if delay > 0 { // also for one that is to be delivered again at once
 		due = now + int64(delay)
 		c.st.retry(id, due)
 		c.arm(id)

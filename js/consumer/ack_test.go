@@ -603,7 +603,6 @@ func TestPauseResetInactive(t *testing.T) {
 			reset 1
 			> invalid reset: below start seq (10204)
 			reset 3
-			> release 2-2
 			> at 3
 			config {"deliver_policy":"new"}
 			reset 1

@@ -46,7 +46,8 @@ func (c *Consumer) forget(now int64, seq uint64, reason []byte) bool {
 	if id, ok := c.st.pending.find(seq); ok {
 		e := c.st.pending.at(id)
 		if reason != nil {
-			c.advise(Advice{Kind: AdviseTerm, StreamSeq: seq, ConsumerSeq: e.dseq, Deliveries: uint64(e.deliveries), Reason: reason})
+			// The count is that of redeliveries, as far as there were any.
+			c.advise(Advice{Kind: AdviseTerm, StreamSeq: seq, ConsumerSeq: e.dseq, Deliveries: uint64(max(e.deliveries, 2) - 1), Reason: reason})
 		}
 		c.sched.remove(&c.st.pending, id)
 		if reason != nil && c.st.acked(seq, now) {

@@ -7,16 +7,13 @@ import (
 )
 
 // Reset moves the consumer to seq, or with 0 back to its ack floor, as if it were new (reference/jetstream/consumer.md,
-// section 7). It returns the sequence it stands at; the error is what the API answers.
+// section 7). It returns the sequence it stands at; the error is what the API answers. What it passes over stays in the stream, so that
+// another reset can go back. Call Pump afterwards.
 func (c *Consumer) Reset(now int64, seq uint64) (uint64, error) {
 	if seq == 0 {
 		seq = c.st.floor.Stream + 1
 	} else if err := c.resettable(seq); err != nil {
 		return 0, jsapi.ConsumerInvalidReset.Wrap(err)
-	}
-	from := c.st.floor.Stream + 1
-	for q := range c.st.exhausted {
-		from = min(from, q)
 	}
 	c.sched.clear()
 	c.st.reset(seq)
@@ -25,10 +22,6 @@ func (c *Consumer) Reset(now int64, seq uint64) (uint64, error) {
 	c.replay = replay{}
 	c.flow.reset()
 	c.active = now
-	if from < seq {
-		c.env.Sink.Release(from, seq-1) // passed over now
-	}
-	c.Pump(now)
 	return seq, nil
 }
 

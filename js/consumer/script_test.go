@@ -224,6 +224,7 @@ func (w *world) doRaw(line string) {
 		w.c.SetPause(w.now, 0)
 	case "reset":
 		seq, err := w.c.Reset(w.now, num())
+		w.c.Pump(w.now)
 		if err != nil {
 			w.rec.Lines = append(w.rec.Lines, err.Error())
 		} else {

@@ -272,7 +272,10 @@ func (c *Consumer) reset(p *packet) {
 	}
 	i := c.info()
 	i.Config = consumer.WithServerMetadata(i.Config, st.h.o.Version)
-	answer(nil, &jsapi.ResetResponse{ConsumerInfo: i, ResetSeq: at})
+	answer(nil, &jsapi.ResetResponse{ConsumerInfo: i, ResetSeq: at}) // before what is delivered now
+	if st.m.Config().Retention == jsapi.InterestRetention {
+		st.sweep() // what was passed over; a work queue keeps it for another reset
+	}
 }
 
 func (c *Consumer) info() *jsapi.ConsumerInfo {

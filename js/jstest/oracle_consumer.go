@@ -328,11 +328,13 @@ func (o *OracleConsumer) Ack(now int64, kind string, seq, dseq uint64, delay int
 	case kind == "" || kind == "+TERM":
 		o.drop(seq)
 	case m == nil:
+	case kind == "-NAK" && (dseq <= o.floorC || dseq > o.dseq):
+	case kind == "-NAK" && delay > 0:
+		m.due, m.ready = now+delay, false
+		o.ready = slices.DeleteFunc(o.ready, func(s uint64) bool { return s == m.seq })
 	case m.ready: // it is delivered again anyway
 	case kind == "+WPI":
 		m.due = o.due(now, m.n)
-	case kind == "-NAK" && delay > 0:
-		m.due = now + delay
 	case kind == "-NAK":
 		m.ready, m.due = true, 0
 		o.ready = append(o.ready, m.seq)
