@@ -55,7 +55,9 @@ func (r *Route) register(in *wire.RouteInfo) error {
 	r.Env().Registry.Add(&r.Conn, 0)
 	if r.member != nil {
 		r.member.connected()
-		r.sendInfo(true)
+		if !r.sent {
+			r.sendInfo(true)
+		}
 	}
 	if first && r.svc.port.Greeting != nil {
 		if b := r.svc.port.Greeting(); len(b) > 0 {
@@ -88,7 +90,7 @@ func (s *Service) place(r *Route, in *wire.RouteInfo) (v verdict, first bool, re
 		return stopped, false, nil
 	}
 	for _, p := range s.peers {
-		if p.name == in.ServerName && p.id != in.ServerID {
+		if in.ServerName != "" && p.name == in.ServerName && p.id != in.ServerID {
 			return badName, false, nil
 		}
 	}

@@ -129,6 +129,12 @@ func (r *Route) secured() {
 	if r.member != nil {
 		r.stage = informing
 		r.sendConnect()
+		if o := r.svc.options(); !link.NegotiatesCompression(ownCompression(o)) && (o.Cluster.PoolSize < 0 || r.member.account != "") {
+			// Nothing depends on what the other server says.
+			r.account = r.member.account
+			r.sent = true
+			r.sendInfo(true)
+		}
 		return
 	}
 	r.stage = connecting
@@ -163,17 +169,17 @@ func (r *Route) OnOp(op *wire.Op) error {
 	}
 	switch op.Kind {
 	case wire.OpRMsg:
-		if r.stage == registered {
+		if r.stage >= informing {
 			r.onMsg(op)
 			return nil
 		}
 	case wire.OpRSub:
-		if r.stage == registered {
+		if r.stage >= informing {
 			r.onSub(op)
 			return nil
 		}
 	case wire.OpRUnsub:
-		if r.stage == registered {
+		if r.stage >= informing {
 			r.onUnsub(op)
 			return nil
 		}
@@ -192,9 +198,7 @@ func (r *Route) OnOp(op *wire.Op) error {
 		if r.stage == connecting {
 			return r.onConnect(op)
 		}
-		if r.member == nil {
-			return nil // a second one says nothing new
-		}
+		return nil // a second one says nothing new, nor does that of a server we dialed
 	case wire.OpInfo:
 		return r.onInfo(op)
 	case wire.OpErr:
@@ -212,6 +216,9 @@ var pongLine = []byte(wire.Pong)
 // OnPeerClose implements link.Protocol.
 func (r *Route) OnPeerClose(why netio.Reason) {
 	r.gen++
+	if err := r.Net().Err(); why == netio.ReasonTLSHandshake && err != nil {
+		r.Logf(engine.Error, "RJ-R013", "TLS route handshake error: %v", err)
+	}
 	r.svc.remove(r, why)
 	r.dropSubs()
 }

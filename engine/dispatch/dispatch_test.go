@@ -156,6 +156,25 @@ func TestQueueOneMember(t *testing.T) {
 	}
 }
 
+// TestQueueFromRoute: members on other servers, which do not get what came from one, leave no share to their neighbours.
+func TestQueueFromRoute(t *testing.T) {
+	x, ctx := interest.NewIndex(), newCtx(t)
+	route := &linkSink{sink: sink{kind: engine.Router, id: 10}}
+	a, b := client(1), client(2)
+	add(t, x, a, "a", "q", 1)
+	add(t, x, route, "a", "q", 8)
+	add(t, x, b, "a", "q", 1)
+	const n = 4000
+	for range n {
+		if o := publish(ctx, x, nil, from(engine.Router, 11, "a"), [][]byte{[]byte("q")}); o.Delivered != 1 {
+			t.Fatalf("outcome %+v", o)
+		}
+	}
+	if route.n != 0 || a.n < n/2-300 || b.n < n/2-300 {
+		t.Errorf("route %d, a %d, b %d", route.n, a.n, b.n)
+	}
+}
+
 // TestQueueRefusal: who refuses is passed over; the message is lost only if all do.
 func TestQueueRefusal(t *testing.T) {
 	x, ctx := interest.NewIndex(), newCtx(t)

@@ -33,6 +33,9 @@ func (p *pass) pick(g *interest.Group) {
 	echoOff := m.NoEcho && m.OriginID != 0
 	var last, far *interest.Sub
 	at := p.ctx.start(g)
+	if rules[subs[at].Kind()] == never {
+		at = p.ctx.startAmong(g, rules)
+	}
 	for range subs {
 		s := subs[at]
 		if at++; at == len(subs) {
@@ -93,6 +96,30 @@ func (p *pass) choose(s *interest.Sub) {
 func lastResort(s *interest.Sub) bool {
 	l, ok := s.Sink().(LinkSink)
 	return ok && l.Fallback(s)
+}
+
+// startAmong is start among the members that may get the message at all: those who never do would hand their share to
+// whoever follows them.
+func (c *Ctx) startAmong(g *interest.Group, rules *row) int {
+	weight := int64(0)
+	for _, s := range g.Subs {
+		if rules[s.Kind()] != never {
+			weight += int64(s.Weight())
+		}
+	}
+	if weight <= 0 {
+		return 0
+	}
+	k := int64(c.below(uint64(weight)))
+	for i, s := range g.Subs {
+		if rules[s.Kind()] == never {
+			continue
+		}
+		if k -= int64(s.Weight()); k < 0 {
+			return i
+		}
+	}
+	return 0
 }
 
 // start returns the index of the member where the walk begins: each is as likely as its weight.
