@@ -122,7 +122,7 @@ func (r *Route) onInfo(op *wire.Op) error {
 		r.Logf(engine.Debug, "", "Detected route to self")
 		return r.refuse("", netio.ReasonDuplicateRoute)
 	}
-	if in.ServerName != "" && in.ServerName == r.svc.port.Name() {
+	if r.member == nil && in.ServerName != "" && in.ServerName == r.svc.port.Name() {
 		r.Logf(engine.Error, "RJ-R008", "Remote server has a duplicate name: %q", in.ServerName)
 		return r.refuse("Duplicate Server Name", netio.ReasonDuplicateServerName)
 	}

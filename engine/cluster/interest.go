@@ -123,13 +123,27 @@ func (r *Route) teller(a *account.Account, own *perms) func(interest.Change) {
 		if s.Weight == 0 && s.Origin != "" && !r.lnocu {
 			s.Origin = ""
 		}
-		var scratch [512]byte
-		b := wire.AppendRouteSub(scratch[:0], &s)
-		r.Announce(b)
-		if r.Env().Logger.Enabled(engine.Trace) {
-			r.Logf(engine.Trace, "", "->> [%s]", b[:len(b)-2])
+		if c.Queue != "" && r.weights.defers(a, &c, func() { r.tell(&s) }, r.later) {
+			return
 		}
+		r.tell(&s)
 	}
+}
+
+// tell announces interest. Any goroutine.
+func (r *Route) tell(s *wire.RouteSub) {
+	var scratch [512]byte
+	b := wire.AppendRouteSub(scratch[:0], s)
+	r.Announce(b)
+	if r.Env().Logger.Enabled(engine.Trace) {
+		r.Logf(engine.Trace, "", "->> [%s]", b[:len(b)-2])
+	}
+}
+
+// later flushes weights after a moment. Any goroutine.
+func (r *Route) later() {
+	l := r.Net().Loop()
+	l.Post(func() { l.After(weightDelay, r.weights.flush) })
 }
 
 // origin is how the other server can be told of origin.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"ramjet/engine"
 	"ramjet/engine/account"
@@ -64,8 +65,10 @@ func (r *Route) register(in *wire.RouteInfo) error {
 			r.Send(b)
 		}
 	}
-	r.keepAlive(r.svc.options())
-	r.FirstPing(float64(r.ID()%8) / 8)
+	r.SetPing(keepAlive(r.svc.options()))
+	if r.FirstPing(float64(r.ID()%8) / 8); r.member != nil && first {
+		r.Net().SetTimer(link.TimerPing, time.Millisecond) // the answer starts the other connections
+	}
 	what := ""
 	if r.account != "" {
 		what = fmt.Sprintf(" for account %q", r.account)
@@ -76,7 +79,6 @@ func (r *Route) register(in *wire.RouteInfo) error {
 	if first {
 		r.svc.peerUp(r, in)
 	}
-	r.svc.mend(r.remoteID)
 	return nil
 }
 
@@ -90,7 +92,7 @@ func (s *Service) place(r *Route, in *wire.RouteInfo) (v verdict, first bool, re
 		return stopped, false, nil
 	}
 	for _, p := range s.peers {
-		if in.ServerName != "" && p.name == in.ServerName && p.id != in.ServerID {
+		if r.member == nil && in.ServerName != "" && p.name == in.ServerName && p.id != in.ServerID {
 			return badName, false, nil
 		}
 	}
@@ -153,6 +155,7 @@ func (s *Service) place(r *Route, in *wire.RouteInfo) (v verdict, first bool, re
 	}
 	s.peers[p.id] = p
 	s.peerCount.Store(int64(len(s.peers)))
+	s.known.Store(true)
 	return placed, first, replaced
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"time"
 
 	"ramjet/engine/account"
 	"ramjet/engine/config"
@@ -41,7 +42,7 @@ func (s *Service) Reload(cur *config.Options) {
 	s.each(func(r *Route) {
 		r.on(func() {
 			r.SetOutputLimits(o)
-			r.keepAlive(o)
+			r.SetPing(keepAlive(o))
 			if t := now.TLS; t != nil {
 				if st := r.Net().TLS(); st != nil && !t.Pinned(st) {
 					r.CloseErr("", netio.ReasonTLSHandshake)
@@ -51,17 +52,15 @@ func (s *Service) Reload(cur *config.Options) {
 	})
 }
 
-// keepAlive sets the interval of PINGs.
-func (r *Route) keepAlive(o *config.Options) {
-	interval := o.Cluster.PingInterval
-	if interval <= 0 {
+// keepAlive returns the interval of PINGs, and how many may stay without answer.
+func keepAlive(o *config.Options) (interval time.Duration, limit int) {
+	if interval = o.Cluster.PingInterval; interval <= 0 {
 		interval = o.PingInterval
 	}
-	limit := o.Cluster.PingMax
-	if limit <= 0 {
+	if limit = o.Cluster.PingMax; limit <= 0 {
 		limit = o.PingMax
 	}
-	r.SetPing(min(interval, maxRoutePing), limit)
+	return min(interval, maxRoutePing), limit
 }
 
 // reloadName takes another name of the cluster; connections that knew the old one end.

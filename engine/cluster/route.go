@@ -34,7 +34,9 @@ type Route struct {
 	comp  link.Compression
 	stage stage
 	gen   uint32 // of the check of a password under way
-	sent  bool   // the own INFO that registers has left
+	// confirmed: the other server has answered after the handshake.
+	confirmed bool
+	sent      bool // the own INFO that registers has left
 
 	member *member // set when we dialed
 	url    *url.URL
@@ -59,6 +61,7 @@ type Route struct {
 	configured           bool
 
 	nremote atomic.Int32 // subscriptions it has announced
+	weights weights
 	follows map[*account.Account]*follow
 }
 
@@ -95,7 +98,12 @@ func (r *Route) OnOpen() {
 	}
 	r.SetOutputLimits(o)
 	r.Logf(engine.Info, "", "Route connection created")
-	r.armTimeout(o.Cluster.Auth.Timeout)
+	if r.member == nil {
+		r.armTimeout(o.Cluster.Auth.Timeout)
+	} else {
+		interval, limit := keepAlive(o)
+		r.armTimeout(interval * time.Duration(limit+1))
+	}
 	t := o.Cluster.TLS
 	switch {
 	case t == nil || t.Config == nil:
@@ -158,6 +166,11 @@ func (r *Route) OnTimer(id uint8) {
 	if id != link.TimerAuth || r.stage == registered {
 		return
 	}
+	if r.member != nil {
+		r.Logf(engine.Debug, "", "Stale Route Connection - Closing")
+		r.CloseErr(wire.TextStaleConnection, netio.ReasonStale)
+		return
+	}
 	r.Logf(engine.Debug, "", "Authentication Timeout")
 	r.CloseErr(wire.TextAuthenticationTimeout, netio.ReasonAuthTimeout)
 }
@@ -191,6 +204,11 @@ func (r *Route) OnOp(op *wire.Op) error {
 	case wire.OpPong:
 		r.Pong()
 		r.comp.Measured(&r.Conn)
+		if r.stage == registered && !r.confirmed {
+			// The other server has accepted the first connection: now for the others.
+			r.confirmed = true
+			r.svc.mend(r.remoteID)
+		}
 		return nil
 	case wire.OpOK:
 		return nil

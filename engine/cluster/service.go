@@ -48,6 +48,7 @@ type Service struct {
 
 	duck      atomic.Bool
 	peerCount atomic.Int64
+	known     atomic.Bool // there was another server once
 
 	mu       sync.Mutex
 	addr     netip.AddrPort // of the listener
@@ -145,6 +146,9 @@ func (s *Service) Dynamic() bool {
 
 // Remotes returns how many other servers are connected.
 func (s *Service) Remotes() int { return int(s.peerCount.Load()) }
+
+// Alone reports that no other server of the cluster has been met yet.
+func (s *Service) Alone() bool { return !s.known.Load() }
 
 // pinned returns the accounts that have connections of their own, as configured now.
 func (s *Service) pinned(o *config.Options) []string {

@@ -207,7 +207,7 @@ func validCluster(o *Options) error {
 	return validCompression(&c.Compression)
 }
 
-var compressionModes = []string{"", "not supported", "off", "accept", "s2_auto", "s2_uncompressed", "s2_fast", "s2_better", "s2_best", "on", "true", "enabled", "auto", "disabled", "false"}
+var compressionModes = []string{"", "not supported", "off", "accept", "s2_auto", "s2_uncompressed", "s2_fast", "s2_better", "s2_best", "on", "true", "enabled", "auto", "fast", "better", "best", "disabled", "false"}
 
 // maxRTTThresholds is how many thresholds s2_auto has levels for.
 const maxRTTThresholds = 4

@@ -36,8 +36,8 @@ func CompressionMode(o *config.CompressionOptions, whenOn string) string {
 		return CompressionOff
 	case "on", "true", "enabled":
 		return whenOn
-	case "auto":
-		return CompressionAuto
+	case "auto", "fast", "better", "best":
+		return "s2_" + m
 	}
 	return CompressionNotSupported
 }

@@ -40,7 +40,7 @@ func TestSelectCompression(t *testing.T) {
 
 func TestCompressionMode(t *testing.T) {
 	for in, want := range map[string]string{
-		"on": "s2_fast", "TRUE": "s2_fast", "enabled": "s2_fast", "auto": "s2_auto", "S2_Best": "s2_best", "accept": "accept",
+		"on": "s2_fast", "TRUE": "s2_fast", "enabled": "s2_fast", "auto": "s2_auto", "S2_Best": "s2_best", "Better": "s2_better", "accept": "accept",
 		"off": "off", "disabled": "off", "false": "off", "not supported": "not supported", "": "not supported",
 	} {
 		got := CompressionMode(&config.CompressionOptions{Mode: in}, CompressionFast)

@@ -225,9 +225,7 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 	s.log.Logf(engine.Info, "", accountsLine)
 	s.syncSysacc()
 	s.reloadJetStream(cur, next)
-	if s.routes != nil {
-		s.routes.Reload(cur)
-	}
+	s.reloadCluster(cur, next)
 	s.reloadGateways()
 	s.clients.Recheck()
 	if s.mqtt != nil {

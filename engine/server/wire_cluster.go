@@ -83,10 +83,25 @@ func (s *Server) listenCluster(o *config.Options, a *addresses) error {
 		s.log.Logf(engine.Warn, "RJ-R020", "Cluster name was dynamically generated, consider setting one")
 	}
 	s.log.Logf(engine.Info, "", "Listening for route connections on %s", shownAddr(c.Host, a.cluster))
-	if c.TLS != nil && c.TLS.Insecure {
-		s.log.Logf(engine.Warn, "RJ-R021", "TLS certificates of other servers of the cluster are not verified (insecure): use it for tests only")
-	}
+	s.warnInsecureCluster(c)
 	return nil
+}
+
+func (s *Server) warnInsecureCluster(c *config.ClusterOptions) {
+	if c.TLS != nil && c.TLS.Insecure {
+		s.log.Logf(engine.Warn, "RJ-R021", "TLS certificate chain and hostname of solicited routes will not be verified. DO NOT USE IN PRODUCTION!")
+	}
+}
+
+// reloadCluster follows a reload. Control.
+func (s *Server) reloadCluster(cur, next *config.Options) {
+	if s.routes == nil {
+		return
+	}
+	if next.Cluster.TLS != cur.Cluster.TLS {
+		s.warnInsecureCluster(next.Cluster)
+	}
+	s.routes.Reload(cur)
 }
 
 // startCluster begins to connect to the configured servers. Control, when the listener is bound.
@@ -102,9 +117,9 @@ func (s *Server) startCluster(a *addresses) {
 }
 
 // clusterURLs returns what INFO of clients says about the other servers: the own URLs and theirs, nothing while the
-// server is alone.
+// server has not met any.
 func (s *Server) clusterURLs() (client, ws []string) {
-	if s.routes == nil || s.routes.Remotes() == 0 || s.opts.Load().Cluster.NoAdvertise {
+	if s.routes == nil || s.routes.Alone() || s.opts.Load().Cluster.NoAdvertise {
 		return nil, nil
 	}
 	client, ws = source{s}.ConnectURLs()
