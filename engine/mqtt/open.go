@@ -130,10 +130,13 @@ func (c *Client) startKeepAlive(seconds uint16) {
 	if seconds == 0 {
 		return
 	}
-	c.keep = int64(time.Duration(float64(seconds)*1.5) * time.Second)
+	c.keep = int64(silence(seconds))
 	c.heard = c.Net().Loop().Now()
 	c.Net().SetTimer(timerKeep, time.Duration(c.keep))
 }
+
+// silence is how long a client that announced seconds may be silent.
+func silence(seconds uint16) time.Duration { return time.Duration(seconds) * 3 * time.Second / 2 }
 
 func (c *Client) onKeepAlive() {
 	if left := c.heard + c.keep - c.Lane().Now; left > 0 {

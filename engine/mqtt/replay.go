@@ -26,12 +26,15 @@ type retained struct {
 	x       *subscription
 	subject string
 	seq     uint64
+	gen     uint32
 	msg     *retainedMsg // nil = to be read
-	missing bool
+	skip    bool
 }
 
-// sendRetained sends the retained messages for subs and then goes on.
-func (c *Client) sendRetained(subs []*interest.Sub, done func()) {
+// sendRetained sends the retained messages for subs and then goes on. What they are is decided at one moment: what
+// waits behind the gate by then is sent before them, because none of it is newer, and what comes after that
+// follows them.
+func (c *Client) sendRetained(subs []*interest.Sub, g *gate, done func()) {
 	r := &replay{c: c, done: done}
 	now := c.svc.now()
 	m := c.m
@@ -44,11 +47,15 @@ func (c *Client) sendRetained(subs []*interest.Sub, done func()) {
 					return
 				}
 				e.until = now + int64(cacheTime)
-				r.list = append(r.list, retained{x: x, subject: e.subject, seq: e.seq, msg: e.msg})
+				r.list = append(r.list, retained{x: x, subject: e.subject, seq: e.seq, gen: e.gen, msg: e.msg})
 			})
 		}
 	}
+	older := g.take(false)
 	m.mu.Unlock()
+	if len(older) > 0 {
+		c.Send(older)
+	}
 	r.run()
 }
 
@@ -88,35 +95,36 @@ func (r *replay) run() {
 
 // loadedRetained takes the answer of the storage.
 func (c *Client) loadedRetained(e *retained, r *Result) {
-	var msg *retainedMsg
-	seq := e.seq
-	if r.Err == nil {
-		var err error
-		if msg, err = decodeRetained(r.Msg.Header, r.Msg.Data); err != nil {
-			c.Logf(engine.Warn, "RJ-Q019", "failed to decode retained message for subject %q: %v", e.subject, err)
-			msg = nil
-		} else {
-			seq = r.Msg.Seq
-		}
-	} else {
+	e.skip = true
+	if r.Err != nil {
 		c.Logf(engine.Warn, "RJ-Q019", "failed to load retained message for subject %q: %v", e.subject, r.Err)
-		if !r.NotFound() {
-			e.missing = true
-			return
+		if r.NotFound() {
+			c.m.mu.Lock()
+			c.m.retained.missing(e.subject, e.gen, e.seq)
+			c.m.mu.Unlock()
 		}
+		return
+	}
+	msg, err := decodeRetained(r.Msg.Header, r.Msg.Data)
+	if err != nil {
+		c.Logf(engine.Warn, "RJ-Q019", "failed to decode retained message for subject %q: %v", e.subject, err)
+		return
+	}
+	if len(msg.payload) == 0 {
+		return // being deleted
 	}
 	now := c.svc.now()
 	c.m.mu.Lock()
-	e.msg = c.m.retained.loaded(e.subject, seq, msg, now)
+	e.skip = !c.m.retained.loaded(e.subject, e.gen, r.Msg.Seq, msg, now)
 	c.m.mu.Unlock()
-	e.missing = e.msg == nil
+	e.msg = msg
 }
 
 // send sends a window, and goes on when the client keeps up.
 func (r *replay) send(part []retained) {
 	c := r.c
 	for i := range part {
-		if e := &part[i]; !e.missing {
+		if e := &part[i]; !e.skip {
 			c.sendRetainedMsg(e)
 		}
 		part[i].msg = nil

@@ -103,6 +103,7 @@ type retainedEntry struct {
 	seq     uint64       // in the stream, 0 = not stored yet
 	msg     *retainedMsg // nil = to be loaded
 	storing uint32       // stores of this server under way; msg is the latest then
+	gen     uint32       // counts the stores of this server
 	until   int64        // msg may be forgotten then, unix nanoseconds
 }
 
@@ -211,6 +212,7 @@ func (x *retainedIndex) storing(subject string, m *retainedMsg) {
 	}
 	e := x.find(subject, true)
 	e.storing++
+	e.gen++
 	x.setMsg(e, m)
 }
 
@@ -267,28 +269,31 @@ func (x *retainedIndex) deleted(subject string, seq uint64) {
 	}
 }
 
-// loaded keeps a message that was read, and returns what is to be sent: what came meanwhile if that is newer.
-// nil m: it is not there any more; seq is then the one that was known when it was asked for.
-func (x *retainedIndex) loaded(subject string, seq uint64, m *retainedMsg, now int64) *retainedMsg {
+// loaded keeps a message that was read for a subscriber, and reports whether it is to get it: not if this server
+// has published another one since the subscriber asked, when the entry was at gen, because it gets that one as it
+// is published.
+func (x *retainedIndex) loaded(subject string, gen uint32, seq uint64, m *retainedMsg, now int64) bool {
 	e := x.find(subject, false)
 	switch {
 	case e == nil:
-		return m
-	case e.msg != nil && (e.storing > 0 || e.seq > seq || m == nil):
-		return e.msg
-	case m == nil:
-		if e.seq == seq {
-			x.remove(subject)
-		}
-		return nil
+		return true
+	case e.gen != gen:
+		return false
 	case e.seq > seq:
-		return m
+		return true // another server has, and it is not here yet
 	}
 	e.seq, e.until = seq, now+int64(cacheTime)
 	if x.cached+len(m.payload) <= maxCached {
 		x.setMsg(e, m)
 	}
-	return m
+	return true
+}
+
+// missing notes that the message with that sequence is not in the stream any more.
+func (x *retainedIndex) missing(subject string, gen uint32, seq uint64) {
+	if e := x.find(subject, false); e != nil && e.gen == gen && e.seq == seq {
+		x.remove(subject)
+	}
 }
 
 // sweep forgets content that was not used for some time.

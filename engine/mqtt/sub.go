@@ -205,20 +205,20 @@ func (g *gate) pass(dst []byte, base int) []byte {
 	return append(append(dst[:base], b...), last...)
 }
 
-// take returns what waits; nothing does any more when it returns nil, and the gate is open.
-func (g *gate) take() []byte {
+// take returns what waits. With open, the gate is open when nothing does.
+func (g *gate) take(open bool) []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.buf
 	g.buf = nil
-	g.open = len(b) == 0
+	g.open = g.open || open && len(b) == 0
 	return b
 }
 
 // openGate sends what waited. Loop.
 func (c *Client) openGate(g *gate) {
 	c.Out().Flush(c.LoopID())
-	for b := g.take(); len(b) > 0; b = g.take() {
+	for b := g.take(true); len(b) > 0; b = g.take(true) {
 		c.Out().Append(c.LoopID(), b)
 		c.Out().Flush(c.LoopID())
 	}

@@ -372,7 +372,7 @@ func (c *Client) subscribed(id uint16, op *subscribing) {
 		}
 		c.Send(mqtt.AppendSubAck(nil, id, codes))
 		c.traceAck("->>", mqtt.SUBACK, id)
-		c.sendRetained(op.subs, func() {
+		c.sendRetained(op.subs, op.gate, func() {
 			c.openGate(op.gate)
 			c.RangeSubs(func(s *interest.Sub) bool {
 				if x, ok := s.Sink().(*subscription); ok {

@@ -3,7 +3,6 @@ package mqtt
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"ramjet/engine"
 	"ramjet/proto/mqtt"
@@ -42,7 +41,7 @@ func (c *Client) traceIn(p *mqtt.Packet) {
 func (c *Client) traceConnect(cn *mqtt.Connect) {
 	b := "clientID=" + cn.ClientID
 	if cn.KeepAlive > 0 {
-		b += fmt.Sprintf(" keepAlive=%v", time.Duration(float64(cn.KeepAlive)*1.5)*time.Second)
+		b += fmt.Sprintf(" keepAlive=%v", silence(cn.KeepAlive))
 	}
 	if w := cn.Will; w != nil {
 		b += fmt.Sprintf(" will=(topic=%s QoS=%v retain=%v)", w.Topic, w.QoS, w.Retain)
