@@ -5,6 +5,8 @@ import (
 
 	"ramjet/engine"
 	"ramjet/engine/interest"
+	"ramjet/engine/link"
+	"ramjet/engine/trace"
 	"ramjet/proto/wire"
 )
 
@@ -20,6 +22,13 @@ func (r *Route) onMsg(op *wire.Op) {
 		r.Logf(engine.Debug, "", "Unknown account %q for routed message on subject: %q", op.Account, op.Subject)
 		return
 	}
+	var t *trace.Trace
+	if link.WantsTrace(op) {
+		var drop bool
+		if t, drop = r.BeginTrace(a, op, r.remoteName, nil); drop {
+			return
+		}
+	}
 	m := &l.Msg
 	*m = engine.Msg{Subject: op.Subject, Reply: op.Reply, Header: op.Header, Payload: op.Payload, Origin: engine.Router, OriginID: r.ID()}
 	if l.Frame != nil && len(op.Payload) >= largePayload {
@@ -30,6 +39,10 @@ func (r *Route) onMsg(op *wire.Op) {
 	}
 	if shown, ack := splitAck(op.Reply); shown != nil {
 		m.To, m.Subject, m.Reply = op.Subject, shown, ack
+	}
+	if t != nil {
+		m.Trace = t
+		defer t.End()
 	}
 	ctx := r.Ctx()
 	r.Env().Router.PublishQueues(ctx, a, m, op.Queues)
@@ -81,6 +94,12 @@ func (r *Route) Deliver(from engine.LoopID, m *engine.Msg, s *interest.Sub) engi
 	}
 	return r.DeliverLink(from, m, s, nil)
 }
+
+// PeerName implements dispatch.Peer. Any goroutine.
+func (r *Route) PeerName() string { return r.remoteName }
+
+// Traces implements dispatch.TraceLink. Any goroutine.
+func (r *Route) Traces() bool { return r.traces }
 
 // Accepts implements dispatch.LinkSink. Interest that came from a leafnode's cluster is not interested in messages of
 // the same cluster. Any goroutine.

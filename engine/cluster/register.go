@@ -105,7 +105,7 @@ func (s *Service) place(r *Route, in *wire.RouteInfo) (v verdict, first bool, re
 		p.pool = make([]*Route, max(p.size, 1))
 		first = true
 	}
-	r.remoteID, r.remoteName = in.ServerID, in.ServerName
+	r.remoteID, r.remoteName, r.traces = in.ServerID, in.ServerName, in.Proto >= link.TraceProto
 	r.single = p.size == 0
 	r.lnoc, r.lnocu, r.ln = in.LNOC, in.LNOCU || in.LN, in.LN
 	if r.member != nil {

@@ -59,6 +59,7 @@ type Route struct {
 	single               bool // the only connection to that server
 	lnoc, lnocu, ln      bool
 	configured           bool
+	traces               bool // the other server understands traced messages
 
 	nremote atomic.Int32 // subscriptions it has announced
 	weights weights

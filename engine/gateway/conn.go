@@ -43,6 +43,7 @@ type peer struct {
 	cluster      string
 	id, server   string
 	interestOnly bool // it tells all interest, so nothing is sent on suspicion
+	traces       bool // it understands traced messages
 }
 
 // stage of the handshake.

@@ -40,6 +40,20 @@ func (c *Conn) wants(m *engine.Msg) bool {
 // Fallback implements dispatch.LinkSink: another cluster is always one.
 func (c *Conn) Fallback(*interest.Sub) bool { return true }
 
+// PeerName implements dispatch.Peer: the name of the other server. Any goroutine.
+func (c *Conn) PeerName() string {
+	if p := c.peer.Load(); p != nil {
+		return p.server
+	}
+	return ""
+}
+
+// Traces implements dispatch.TraceLink. Any goroutine.
+func (c *Conn) Traces() bool {
+	p := c.peer.Load()
+	return p != nil && p.traces
+}
+
 // Rank implements dispatch.Ranked: near clusters first.
 func (c *Conn) Rank() int64 { return int64(c.RTT()) }
 

@@ -318,7 +318,7 @@ func (c *Conn) join(in *wire.GatewayInfo) error {
 	c.Send(wire.AppendGatewayInfo(wire.AppendGatewayConnect(nil, &cn), &own))
 	c.SetHeaders(!o.NoHeaderSupport && in.Headers)
 	c.SetIdentity(&link.Identity{Name: in.ServerID})
-	c.peer.Store(&peer{cluster: c.remote.name, id: in.ServerID, server: in.ServerName, interestOnly: in.IOM})
+	c.peer.Store(&peer{cluster: c.remote.name, id: in.ServerID, server: in.ServerName, interestOnly: in.IOM, traces: in.Proto >= link.TraceProto})
 	c.Limits().MaxPayload = 0 // messages go the other way
 	c.stage = ready
 	// CONNECT must be ahead of the first message of any loop.
@@ -350,7 +350,7 @@ func (c *Conn) onDialerInfo(in *wire.GatewayInfo) error {
 	c.Limits().MaxPayload = -1
 	c.SetHeaders(!o.NoHeaderSupport && in.Headers)
 	c.SetIdentity(&link.Identity{Name: in.ServerID})
-	c.peer.Store(&peer{cluster: in.Gateway, id: in.ServerID, server: in.ServerName})
+	c.peer.Store(&peer{cluster: in.Gateway, id: in.ServerID, server: in.ServerName, traces: in.Proto >= link.TraceProto})
 	c.svc.mu.Lock()
 	c.svc.inbound[c] = struct{}{}
 	c.svc.mu.Unlock()

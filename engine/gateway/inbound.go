@@ -6,6 +6,8 @@ import (
 	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/dispatch"
+	"ramjet/engine/link"
+	"ramjet/engine/trace"
 	"ramjet/proto/subject"
 	"ramjet/proto/wire"
 )
@@ -31,6 +33,13 @@ func (c *Conn) onMsg(op *wire.Op) error {
 		}
 		c.last = a
 	}
+	var t *trace.Trace
+	if link.WantsTrace(op) {
+		var drop bool
+		if t, drop = c.BeginTrace(a, op, c.PeerName(), nil); drop {
+			return nil
+		}
+	}
 	m := &l.Msg
 	m.Subject, m.To, m.Reply = op.Subject, nil, op.Reply
 	m.Header, m.Payload, m.Frame = op.Header, op.Payload, nil
@@ -44,9 +53,13 @@ func (c *Conn) onMsg(op *wire.Op) error {
 	if at := shownAt(op.Reply); at > 0 {
 		m.To, m.Subject, m.Reply = op.Subject, op.Reply[at+1:], op.Reply[:at]
 	}
+	if t != nil {
+		m.Trace = t
+		defer t.End()
+	}
 	ctx := c.Ctx()
 	c.svc.env.Router.PublishQueues(ctx, a, m, op.Queues)
-	m.To = nil
+	m.To, m.Trace = nil, nil
 	ctx.ResetSlow() // other clusters are not slowed down
 	return nil
 }

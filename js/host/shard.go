@@ -14,7 +14,7 @@ import (
 	"ramjet/store/stream"
 )
 
-const resolution = 10 * time.Millisecond // of the wheel
+const resolution = time.Millisecond // of the wheel: replays and heartbeats are about milliseconds
 
 // Shard is a worker that owns streams with their consumers. Everything without a note belongs to who holds owner: its goroutine, or for
 // a short turn a helper.
