@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"strings"
 
 	"ramjet/engine"
 	"ramjet/engine/interest"
@@ -103,17 +104,28 @@ func (r *Route) Traces() bool { return r.traces }
 
 // Accepts implements dispatch.LinkSink. Interest that came from a leafnode's cluster is not interested in messages of
 // the same cluster. Any goroutine.
-func (r *Route) Accepts(m *engine.Msg, s *interest.Sub) bool { return true }
+func (r *Route) Accepts(m *engine.Msg, s *interest.Sub) bool {
+	if m.Cluster == "" || !s.HasQueue() {
+		return true // for plain interest the other server sees to it
+	}
+	cluster, leaf := r.LeafOrigin(s)
+	return !leaf || cluster != m.Cluster
+}
 
 // Fallback implements dispatch.LinkSink: interest of a leafnode of the other server comes last. Any goroutine.
 func (r *Route) Fallback(s *interest.Sub) bool {
-	sid := s.SID()
-	for i := range len(sid) {
-		if sid[i] == ' ' {
-			return i+1 < len(sid) && sid[i+1] != ' ' // account, blank, origin
-		}
+	_, leaf := r.LeafOrigin(s)
+	return leaf
+}
+
+// LeafOrigin implements link.LeafSource. Any goroutine.
+func (r *Route) LeafOrigin(s *interest.Sub) (cluster string, leaf bool) {
+	_, rest, _ := strings.Cut(s.SID(), " ") // account, origin, subject, queue
+	cluster, _, _ = strings.Cut(rest, " ")
+	if cluster == noOrigin {
+		return "", true
 	}
-	return false
+	return cluster, cluster != ""
 }
 
 // DeliverLink implements dispatch.LinkSink. Any goroutine.

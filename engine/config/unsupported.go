@@ -18,9 +18,6 @@ var unbuilt = []struct {
 	{"gateway", func(o *Options) bool { // the same
 		return o.Gateway != nil && o.Gateway.Name != "" && o.JetStream != nil && o.JetStream.Enabled
 	}},
-	{"leafnodes", func(o *Options) bool {
-		return o.Leafnodes != nil && (o.Leafnodes.Port != 0 || len(o.Leafnodes.Remotes) > 0)
-	}},
 	{"default_js_domain", func(o *Options) bool { return len(o.DefaultJSDomain) > 0 }},
 }
 

@@ -63,18 +63,18 @@ func (p *pass) imported(x *account.Shadow) bool {
 	if p.via != nil || !p.r.usable(x.Import) || echo && m.Trace == nil {
 		return false
 	}
-	subj, route, in, at := m.Subject, m.To, m.Account, len(ctx.mapped)
+	subj, route, in, crossed, at := m.Subject, m.To, m.Account, m.Crossed, len(ctx.mapped)
 	to := x.Import.Map(ctx.mapped[at:], m.Route())
 	ctx.keepMapped(at, to)
 	direct(m, to)
-	m.Account = x.Importer.Ref()
+	m.Account, m.Crossed = x.Importer.Ref(), true
 	ok := false
 	if m.Trace != nil {
 		ok = p.importTraced(x, to, echo)
 	} else {
 		ok = p.deliver(x.Sub)
 	}
-	m.Subject, m.To, m.Account = subj, route, in
+	m.Subject, m.To, m.Account, m.Crossed = subj, route, in, crossed
 	ctx.mapped = ctx.mapped[:min(at, len(ctx.mapped))]
 	return ok
 }

@@ -31,11 +31,14 @@ var pingLine = []byte("PING\r\n")
 // SetPing sets interval and limit and arms the timer for a whole interval. Loop.
 func (c *Conn) SetPing(interval time.Duration, limit int) {
 	c.ping.interval, c.ping.max = interval, uint8(min(max(limit, 0), 254))
-	c.ping.always = c.kind == engine.Router || c.kind == engine.Gateway
+	c.ping.always = c.ping.always || c.kind == engine.Router || c.kind == engine.Gateway
 	if interval > 0 {
 		c.nc.SetTimer(TimerPing, interval)
 	}
 }
+
+// PingAlways makes the PING be sent also while data arrives: the leafnode's end of its connection. Loop.
+func (c *Conn) PingAlways() { c.ping.always = true }
 
 // FirstPing arms the timer for the first PING after the handshake; jitter in [0,1) spreads
 // connections that arrive together. Loop.

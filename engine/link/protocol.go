@@ -52,6 +52,13 @@ type Packets interface {
 	OnBad(err error)
 }
 
+// LeafSource is implemented by links to servers some of whose subscriptions stand for interest of leafnodes there.
+type LeafSource interface {
+	// LeafOrigin returns the cluster of the leafnode that s comes from, "" if it has none; leaf is false
+	// when s does not come from one. Any goroutine.
+	LeafOrigin(s *interest.Sub) (cluster string, leaf bool)
+}
+
 // Suspension of the feed, returned by Protocol.OnOp.
 var (
 	// ErrHold: the operation was handled; the bytes after it wait for Resume.

@@ -32,6 +32,16 @@ func (c *Conn) AddSub(s *interest.Sub) error {
 	return nil
 }
 
+// ReplaceSub is AddSub of s in the place of old, which has the same sid, subject and queue group. Loop.
+func (c *Conn) ReplaceSub(old, s *interest.Sub) error {
+	if err := c.Account().Index().Replace(old, s); err != nil {
+		return err
+	}
+	c.subs.Delete([]byte(old.SID()))
+	c.subs.Put(s)
+	return nil
+}
+
 // RemoveSub removes s from the index and the sid table. Loop.
 func (c *Conn) RemoveSub(s *interest.Sub) {
 	s.Close()

@@ -57,16 +57,6 @@ func (s *Server) Gatewayz(o *sysapi.GatewayzOptions) (*sysapi.Gatewayz, error) {
 	}, nil
 }
 
-func (s *Server) leafz(q *params) (any, error) {
-	subs, _ := q.subs()
-	return s.Leafz(&sysapi.LeafzOptions{Subscriptions: subs, Account: q.string("acc")})
-}
-
-// Leafz lists the leafnode connections.
-func (s *Server) Leafz(*sysapi.LeafzOptions) (*sysapi.Leafz, error) {
-	return &sysapi.Leafz{ID: s.src.ID(), Now: s.src.Now().UTC(), Leafs: []sysapi.LeafInfo{}}, nil
-}
-
 func (s *Server) raftz(*params) (any, error) {
 	return nil, &statusError{http.StatusNotFound, "No Raft nodes registered"}
 }

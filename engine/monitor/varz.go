@@ -88,6 +88,7 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 		v.Gateway = g.Varz()
 		v.Gateway.TLSCertNotAfter = notAfter(o.Gateway.TLS)
 	}
+	v.Leaf = leafVarz(o.Leafnodes, listeners["leafnode"])
 	if w := o.Websocket; w != nil && w.Port != 0 {
 		v.Websocket = websocketVarz(w, boundPort(listeners["websocket"], w.Port))
 	}

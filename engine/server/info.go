@@ -13,7 +13,10 @@ import (
 
 // infoSet is the server-wide part of INFO per listener: immutable, replaced when the configuration, the
 // cluster or the life of the server changes.
-type infoSet struct{ client, ws wire.Info }
+type infoSet struct {
+	client, ws wire.Info
+	leaf       wire.LeafInfo
+}
 
 func (i *infoSet) get(l auth.Listener) wire.Info {
 	if l == auth.WebsocketListener {
@@ -59,6 +62,7 @@ func (s *Server) buildInfo() *infoSet {
 		c.AuthRequired = a.Required(auth.WebsocketListener)
 		setTLS(c, w.TLS, false)
 	}
+	set.leaf = s.leafInfo(o, addrs.leaf, addrs.ws)
 	return set
 }
 

@@ -11,6 +11,7 @@ func (s *Server) lameDuck() {
 	o := s.opts.Load()
 	s.log.Logf(engine.Info, "", "Entering lame duck mode, stop accepting new clients")
 	s.closeListeners(clusterListener, gatewayListener)
+	s.leafs.LameDuck()
 	s.updateInfo() // ldm is set from here on
 	s.sysacc.LameDuck()
 	if s.mqtt != nil {

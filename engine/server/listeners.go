@@ -13,7 +13,7 @@ import (
 // addresses are the bound addresses; immutable.
 type addresses struct {
 	client, ws, mqtt, profile net.Addr
-	cluster, gateway          net.Addr
+	cluster, gateway, leaf    net.Addr
 	http, https               string // host:port
 }
 
@@ -76,6 +76,9 @@ func (s *Server) ports() *Ports {
 	}
 	if a.profile != nil {
 		p.Profile = listenURLs("http", shownAddr(o.Host, a.profile), true)
+	}
+	if a.leaf != nil {
+		p.Leafnodes = listenURLs("nats", shownAddr(o.Leafnodes.Host, a.leaf), true)
 	}
 	if a.ws != nil {
 		scheme := "ws"

@@ -122,6 +122,9 @@ func (s *Server) keepPorts(cur, next *config.Options) {
 	if cur.Gateway != nil && next.Gateway != nil {
 		keep(gatewayListener, cur.Gateway.Port, &next.Gateway.Port)
 	}
+	if cur.Leafnodes != nil && next.Leafnodes != nil {
+		keep("leafnode", cur.Leafnodes.Port, &next.Leafnodes.Port)
+	}
 	if cur.Websocket != nil && next.Websocket != nil {
 		keep("websocket", cur.Websocket.Port, &next.Websocket.Port)
 	}
@@ -231,6 +234,7 @@ func (s *Server) tidy(cur *config.Options, p *prepared) {
 	if s.mqtt != nil {
 		s.mqtt.Recheck()
 	}
+	s.reloadLeafs(next)
 	if inform {
 		s.clients.BroadcastInfo()
 	}

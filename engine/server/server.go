@@ -16,6 +16,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/dispatch"
 	"ramjet/engine/gateway"
+	"ramjet/engine/leaf"
 	"ramjet/engine/link"
 	"ramjet/engine/monitor"
 	"ramjet/engine/mqtt"
@@ -67,6 +68,7 @@ type Server struct {
 	ctxs     []*dispatch.Ctx // per loop
 	linkEnv  atomic.Pointer[link.Env]
 	clients  *client.Service
+	leafs    *leaf.Service
 	routes   *cluster.Service // nil: no cluster
 	mqtt     *mqtt.Service    // nil: off
 	pages    *monitor.Server  // what monitoring shows

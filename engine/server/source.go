@@ -77,6 +77,9 @@ func (v source) Listeners() map[string]string {
 	if a.mqtt != nil {
 		m["mqtt"] = shownAddr(o.MQTT.Host, a.mqtt)
 	}
+	if a.leaf != nil {
+		m["leafnode"] = shownAddr(o.Leafnodes.Host, a.leaf)
+	}
 	if a.http != "" {
 		m["monitoring"] = a.http
 	}

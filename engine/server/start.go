@@ -151,6 +151,7 @@ func (s *Server) startLoops(o *config.Options) error {
 	s.clients = client.New(env)
 	s.newCluster(env, o)
 	s.newMQTT(env, o)
+	s.leafs = s.newLeafs(env)
 	if err := s.sysacc.Start(); err != nil {
 		return fmt.Errorf("starting the system account: %w", err)
 	}
@@ -189,6 +190,9 @@ func (s *Server) startListeners(o *config.Options) error {
 			if m.Path == "mqtt" {
 				return s.acceptMQTT(c, m)
 			}
+			if m.Path == "leafnode" {
+				return s.leafs.AcceptWS(c, m.Compressed)
+			}
 			return s.clients.AcceptWS(c, client.WSMeta{User: m.User, Pass: m.Pass, Token: m.Token, JWT: m.JWT,
 				ForwardedFor: m.ForwardedFor, TLSRequired: m.TLSRequired})
 		})
@@ -210,6 +214,9 @@ func (s *Server) startListeners(o *config.Options) error {
 		return err
 	}
 	if err := s.listenMQTT(o, &a); err != nil {
+		return err
+	}
+	if err := s.listenLeafs(o, &a); err != nil {
 		return err
 	}
 	l, err := s.listen("client", o.Host, o.Port, s.clients.Accept)
@@ -234,5 +241,6 @@ func (s *Server) startListeners(o *config.Options) error {
 		l.Start()
 	}
 	s.startCluster(&a)
+	s.leafs.SetRemotes(remotesOf(o))
 	return nil
 }

@@ -18,7 +18,7 @@ func (s *Server) newSysacc() *sysacc.Service {
 		JetStream: func() bool { return v.JetStream() != nil },
 		Reload:    s.ReloadFile,
 		Claims:    claims{s},
-		Kick:      func(cid uint64) bool { return s.clients.Kick(cid) },
+		Kick:      func(cid uint64) bool { return s.clients.Kick(cid) || s.leafs.Kick(cid) },
 		LameDuck:  func(cid uint64) bool { return s.clients.LameDuckOne(cid) },
 	})
 }

@@ -140,6 +140,18 @@ func (s *Service) noteConns(a *account.Account) {
 	}
 }
 
+// LeafConnected tells that a leafnode was connected to account a: to servers of other clusters, which then send what
+// the account is interested in only. Any goroutine.
+func (s *Service) LeafConnected(a *account.Account) {
+	subj := "$SYS.ACCOUNT." + a.Name() + ".LEAFNODE.CONNECT"
+	if g := s.p.Options().Gateway; g == nil || g.Name == "" || !s.wanted(subj) {
+		return
+	}
+	s.note(func(w *worker) {
+		s.send(w, subj, "", &sysapi.LeafConnect{Server: *s.serverInfo(), Account: a.Name()})
+	})
+}
+
 func (s *Service) unqueue(a *account.Account) {
 	s.mu.Lock()
 	delete(s.pending, a)

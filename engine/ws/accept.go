@@ -20,6 +20,7 @@ type Meta struct {
 	User, Pass, Token, JWT string // cookie values
 	ForwardedFor           string
 	TLSRequired            bool
+	Compressed             bool // messages are
 }
 
 // browserFrame is the largest frame sent to a browser, in bytes.
@@ -201,7 +202,7 @@ func (u *upgrade) accept(c *netio.Conn, req *ws.Request, o *config.WebsocketOpti
 		Compress:   grant.Deflate,
 		MaxPayload: func() int64 { return int64(u.a.opts().MaxPayload) },
 	}
-	m := Meta{Path: "client", TLSRequired: u.secure, ForwardedFor: forwardedFor(req)}
+	m := Meta{Path: "client", TLSRequired: u.secure, Compressed: spec.Compress, ForwardedFor: forwardedFor(req)}
 	switch req.Endpoint() {
 	case ws.EndpointLeaf:
 		m.Path = "leafnode"

@@ -85,6 +85,12 @@ type DisconnectEvent struct {
 	Reason   string     `json:"reason"`
 }
 
+// LeafConnect: a leafnode was connected to an account.
+type LeafConnect struct {
+	Server  ServerInfo `json:"server"`
+	Account string     `json:"acc"`
+}
+
 // AccountConns: the number of connections of an account has changed.
 type AccountConns struct {
 	TypedEvent
