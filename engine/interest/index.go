@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"ramjet/engine"
 	"ramjet/proto/subject"
 )
 
@@ -90,8 +91,10 @@ func (x *Index) insert(s *Sub) error {
 	} else {
 		x.insertWild(t, s)
 	}
-	x.count.Add(1)
-	x.inserted.Add(1)
+	if s.counts() {
+		x.count.Add(1)
+		x.inserted.Add(1)
+	}
 	t.gen.Add(1) // last: who has seen the new generation sees the subscription
 	return nil
 }
@@ -136,8 +139,10 @@ func (x *Index) remove(s *Sub) bool {
 	} else if !x.removeWild(t, s) {
 		return false
 	}
-	x.count.Add(-1)
-	x.removed.Add(1)
+	if s.counts() {
+		x.count.Add(-1)
+		x.removed.Add(1)
+	}
 	t.gen.Add(1)
 	return true
 }
@@ -280,7 +285,10 @@ func (x *Index) HasInterest(literal []byte) bool {
 	return shape>>trieShape != 0 && len(x.innerMatches(buf[:0], subj, tp)) > 0
 }
 
-// Count returns the number of subscriptions.
+// counts reports that s is a subscription of this cluster: what other clusters want is no part of the figures.
+func (s *Sub) counts() bool { return s.Kind() != engine.Gateway }
+
+// Count returns the number of subscriptions, but for those of other clusters.
 func (x *Index) Count() int { return int(x.count.Load()) }
 
 // Range calls fn for each subscription until it returns false. One that is inserted or removed

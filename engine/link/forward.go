@@ -61,7 +61,7 @@ func (c *Conn) Forward(from engine.LoopID, head []byte, m *engine.Msg) engine.Ve
 	case l == nil:
 		c.out.Flush(from)
 	case l.Trace:
-		c.Logf(engine.Trace, "", "->> [%s]", head[:max(0, len(head)-len(crlf))])
+		c.Logf(engine.Trace, "", "->> [%s]", string(head[:max(0, len(head)-len(crlf))])) // a copy: head stays on the stack
 		c.TracePayload("->>", hdr, m.Payload)
 	}
 	return v

@@ -82,6 +82,7 @@ func (s *Server) gatewayGreeting() []byte {
 // gatewayLearned hears of another cluster from a server of this one.
 func (s *Server) gatewayLearned(in *wire.RouteInfo) {
 	if s.gateways == nil {
+		s.log.Logf(engine.Error, "RJ-G017", "Received information about gateway %q from %s, but gateway is not configured", in.Gateway, in.ServerID)
 		return
 	}
 	if in.GatewayCmd != wire.GatewayGossip {
