@@ -426,7 +426,9 @@ func TestNoAllocations(t *testing.T) {
 	a := w.env.Accounts.Global()
 	p.send("RS+ $G foo\r\nRS+ $G foo q 1\r\n")
 	waitFor(t, func() bool { return a.Index().HasInterest([]byte("foo")) })
-	waitFor(t, func() bool { return w.svc.Gatewayz(&sysapi.GatewayzOptions{}, time.Now()).Outbound["Z"].Connection.NumSubs == 2 })
+	waitFor(t, func() bool {
+		return w.svc.Gatewayz(&sysapi.GatewayzOptions{}, time.Now()).Outbound["Z"].Connection.NumSubs == 2
+	})
 	m := engine.Msg{Subject: []byte("foo"), Reply: []byte("inbox.1"), Header: []byte("NATS/1.0\r\n\r\n"), Payload: []byte("hello"), Origin: engine.Client, OriginID: 9}
 	w.on(func() {
 		w.subscribe("$G", "inbox.*", "", &sink{kind: engine.Client}) // so that the reply is looked for

@@ -57,7 +57,7 @@ func (r *remote) configured() *config.RemoteGateway {
 
 // tls returns the TLS block for connections to the cluster, nil for none.
 func (r *remote) tls() *config.TLSOptions {
-	if c := r.configured(); c != nil {
+	if c := r.configured(); c != nil && c.TLS != nil {
 		return c.TLS
 	}
 	return r.svc.options().TLS

@@ -321,3 +321,42 @@ func TestGatewayClusters(t *testing.T) {
 		t.Errorf("%d in the group", got)
 	}
 }
+
+// TestGatewayTLS: mutual TLS in both roles, users, and clusters that are known by the host of their URL.
+func TestGatewayTLS(t *testing.T) {
+	ca := newOCSPCA(t)
+	conf := func(name, more string) *config.Options {
+		return ca.options(fmt.Sprintf(`
+			server_name: %q, host: 127.0.0.1, port: -1
+			gateway {
+				name: %q, host: 127.0.0.1, port: -1, advertise: localhost
+				authorization { user: u, password: p, timeout: 5 }
+				tls { cert_file: "DIR/server.pem", key_file: "DIR/server.key", ca_file: "DIR/ca.pem", timeout: 5 }
+				%s
+			}`, name, name, more))
+	}
+	a, _ := testServer(t, conf("A", ""))
+	b, bl := testServer(t, conf("B", `gateways [ { name: A, url: "nats://u:p@`+a.gateways.URL()+`" } ]`))
+	joined(t, 1, a, b)
+	there := subscribed(t, gatewayClient(t, b), "foo", "")
+	interested(t, a, "foo", 1)
+	if err := gatewayClient(t, a).Publish("foo", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	arrives(t, there)
+	z, err := b.pages.Gatewayz(&sysapi.GatewayzOptions{})
+	if err != nil || z.Outbound["A"].Connection.TLSVersion == "" || z.Inbound["A"][0].Connection.TLSVersion == "" {
+		t.Errorf("%+v, error %v", z, err)
+	}
+	v, err := b.pages.Varz()
+	if err != nil || !v.Gateway.TLSRequired || len(v.Gateway.Gateways) != 1 || fmt.Sprint(v.Gateway.Gateways[0].URLs) != "["+a.gateways.URL()+"]" {
+		t.Errorf("%+v, error %v", v.Gateway, err)
+	}
+	// Wrong credentials: refused, and tried again.
+	c, cl := testServer(t, conf("C", `gateways [ { name: A, url: "nats://u:wrong@`+a.gateways.URL()+`" } ]`))
+	until(t, "C is refused", func() bool { return strings.Contains(cl.String(), "Gateway Error 'Authorization Violation'") })
+	if c.gateways.Inbound() != 0 {
+		t.Error("C was let in")
+	}
+	_ = bl
+}

@@ -19,7 +19,8 @@ const ocspKind = "Client"
 
 // ocspSet is what one configuration needs for the status of certificates. Immutable.
 type ocspSet struct {
-	tls, ws, mqtt *ocsp.Listener              // nil = the listener has no TLS
+	tls, ws, mqtt *ocsp.Listener // nil = the listener has no TLS
+	gateway       *ocsp.Listener
 	cache         *ocsp.Cache                 // nil = none
 	verifies      bool                        // some listener verifies its clients
 	plain         map[*tls.Config]*tls.Config // by the configuration in use, what it was made of
@@ -27,7 +28,7 @@ type ocspSet struct {
 
 // listeners lists those that have TLS.
 func (t *ocspSet) listeners() (list []*ocsp.Listener) {
-	for _, l := range []*ocsp.Listener{t.tls, t.ws, t.mqtt} {
+	for _, l := range []*ocsp.Listener{t.tls, t.ws, t.mqtt, t.gateway} {
 		if l != nil {
 			list = append(list, l)
 		}
@@ -135,6 +136,13 @@ func (s *Server) buildOCSP(o *config.Options, old *ocspSet) (*ocspSet, error) {
 			return nil, err
 		}
 		o.MQTT = &q
+	}
+	if o.Gateway != nil {
+		g := *o.Gateway
+		if b.set.gateway, g.TLS, err = b.listener(g.TLS); err != nil {
+			return nil, err
+		}
+		o.Gateway = &g
 	}
 	return b.set, nil
 }
