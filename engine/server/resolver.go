@@ -293,6 +293,7 @@ func (s *Server) applyClaims() error {
 	s.opts.Store(&next)
 	commit()
 	s.syncSysacc()
+	s.syncLinks()
 	s.reloadJetStream(cur, &next)
 	if changed { // of accounts that have connections
 		s.shrinkAccounts()

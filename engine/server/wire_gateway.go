@@ -148,6 +148,16 @@ func (s *Server) startGateways(o *config.Options, a *addresses) {
 	s.gateways.Start(host, port)
 }
 
+// syncLinks lets the links to other servers follow a change of the set of accounts. Control.
+func (s *Server) syncLinks() {
+	if s.routes != nil {
+		s.routes.SyncAccounts()
+	}
+	if s.gateways != nil {
+		s.gateways.Sync()
+	}
+}
+
 // reloadGateways follows a reload. Control.
 func (s *Server) reloadGateways() {
 	if s.gateways != nil {
