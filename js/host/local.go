@@ -34,6 +34,16 @@ type commit struct {
 	held    []held
 }
 
+// left reports that a helper left something to submit.
+func (s *Shard) left() bool {
+	for _, c := range s.turn {
+		if c != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // current returns the commit of this turn for a policy.
 func (s *Shard) current(policy store.SyncPolicy) *commit {
 	if s.turn[policy] == nil {
@@ -47,17 +57,22 @@ func (s *Shard) current(policy store.SyncPolicy) *commit {
 }
 
 // submit asks for one completion for everything that the turn appended with a policy. What only has to be written is written here, if
-// that is little and nobody else writes: then it is decided at once and the result is true.
+// that is little and nobody else writes: then it is decided at once and the result is true. A helper leaves that to the goroutine of the shard:
+// loops never touch a file.
 func (s *Shard) submit() (decided bool) {
 	for p, c := range s.turn {
 		if c == nil {
 			continue
 		}
+		if s.helped && store.SyncPolicy(p) != store.SyncDurable {
+			s.poke()
+			continue
+		}
 		s.turn[p] = nil
 		s.commits[p] = append(s.commits[p], c)
 		if store.SyncPolicy(p) != store.SyncDurable && len(s.commits[p]) == 1 {
-			if done, err := s.h.journal.TryWrite(); done {
-				s.decided(uint8(p), err)
+			if s.h.journal.TryWrite() {
+				s.decided(uint8(p), nil)
 				decided = true
 				continue
 			}

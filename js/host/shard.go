@@ -48,6 +48,7 @@ type Shard struct {
 	commits     [policies][]*commit // on the way, oldest first
 	completions [policies]func(error)
 	free        []*commit
+	helped      bool   // the turn is a loop's
 	sealed      []byte // scratch
 }
 
@@ -125,7 +126,7 @@ func (s *Shard) step(timers bool) bool {
 	if timers {
 		fired = s.wheel.Advance(s.now, s.fire)
 	}
-	if len(s.spent) == 0 && fired == 0 && len(s.dirty) == 0 && len(s.ready) == 0 {
+	if len(s.spent) == 0 && fired == 0 && len(s.dirty) == 0 && len(s.ready) == 0 && (s.helped || !s.left()) {
 		s.armTimer()
 		return false
 	}

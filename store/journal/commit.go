@@ -50,18 +50,15 @@ func (l *Log) Step() bool {
 const inlineMost = 64 << 10
 
 // TryWrite hands what was appended to the operating system on the goroutine of the caller, if that is little, nobody waits for the disk
-// with it and the committer rests. Then done is true and everything that the caller appended before is written, or could not be because of
-// err. Else nothing was done: Submit. It may block as long as a write to the page cache does. Any goroutine.
-func (l *Log) TryWrite() (done bool, err error) {
+// with it and the committer rests. True: everything that the caller appended before is written. Else Submit; a write that failed is made good by the
+// committer then. It makes one or two writes to the page cache and may block as long as the kernel holds up who dirties memory: not for a loop, which has
+// connections to serve. Any other goroutine.
+func (l *Log) TryWrite() bool {
 	if !l.turn.TryLock() {
-		return false, nil
+		return false
 	}
 	defer l.turn.Unlock()
-	if !l.light() {
-		return false, nil
-	}
-	l.commitTurn()
-	return true, l.failed()
+	return l.light() && l.commitTurn(true)
 }
 
 // light reports that the open batch can be written at once.
@@ -69,7 +66,7 @@ func (l *Log) light() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.mu.cur
-	return !l.mu.closed && l.mu.err == nil && !l.syncDue.Load() && b.bytes <= inlineMost && l.unsyncedN+b.bytes < maxUnsynced-inlineMost &&
+	return !l.mu.closed && l.mu.err == nil && l.writeErr == nil && !l.syncDue.Load() && b.bytes <= inlineMost && l.unsyncedN+b.bytes < maxUnsynced-inlineMost &&
 		(len(b.extents) == 0 || len(b.extents) == 1 && b.extents[0].file == l.open) && !b.wantsSync()
 }
 
@@ -77,21 +74,32 @@ func (l *Log) light() bool {
 func (l *Log) commit() bool {
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	return l.commitTurn()
+	return l.commitTurn(false)
 }
 
-// commitTurn is commit. Requires: turn.
-func (l *Log) commitTurn() bool {
-	due := l.syncDue.Swap(false)
+// commitTurn is commit. With inline, for a batch that is light, it does nothing that takes long: a write that fails is left to the next turn, and the
+// result is false. Requires: turn.
+func (l *Log) commitTurn(inline bool) bool {
+	due := !inline && l.syncDue.Swap(false)
 	b := l.take()
-	if b == nil && !(due && len(l.unsynced) > 0) {
-		return false
+	if b == nil && l.writeErr == nil && !(due && len(l.unsynced) > 0) {
+		return inline
 	}
-	var err error
-	if b != nil {
-		err = l.write(b)
+	err := l.writeErr
+	if l.writeErr = nil; b != nil {
+		if err == nil {
+			err = l.write(b)
+		}
 		l.unsynced = append(l.unsynced, b)
 		l.unsyncedN += b.bytes
+	}
+	if inline && err != nil {
+		l.writeErr = err
+		l.late = append(l.late, b.waiters...)
+		b.waiters = nil
+		l.queued.Add(-b.queued)
+		poke(l.kick)
+		return false
 	}
 	synced := err == nil && (due || b.wantsSync() || l.unsyncedN >= maxUnsynced)
 	if synced && l.dirty {
@@ -104,6 +112,10 @@ func (l *Log) commitTurn() bool {
 	if synced && err == nil {
 		l.synced.Store(uint64(l.writtenUpTo()))
 	}
+	for _, w := range l.late {
+		w.done(err)
+	}
+	l.late = nil
 	if b != nil {
 		for _, w := range b.waiters {
 			w.done(err)
