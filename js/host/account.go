@@ -25,6 +25,7 @@ type Account struct {
 
 	mu       sync.RWMutex // leaf
 	streams  map[string]*Stream
+	sorted   []*Stream                    // in order of names, never changed in place; nil: not made yet
 	failed   map[string]string            // streams that can not run, with the reason
 	problems map[string]map[string]string // what is wrong with a stream that runs, by kind
 }
@@ -56,16 +57,44 @@ func (a *Account) stream(name string) *Stream {
 	return a.streams[name]
 }
 
-// list returns the streams in order of names.
+// list returns the streams in order of names. The slice is shared: it is not to be changed.
 func (a *Account) list() []*Stream {
 	a.mu.RLock()
-	l := make([]*Stream, 0, len(a.streams))
-	for _, s := range a.streams {
-		l = append(l, s)
-	}
+	l := a.sorted
 	a.mu.RUnlock()
-	slices.SortFunc(l, func(x, y *Stream) int { return strings.Compare(x.name, y.name) })
-	return l
+	if l != nil {
+		return l
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sorted == nil {
+		a.sorted = slices.SortedFunc(maps.Values(a.streams), byName)
+	}
+	return a.sorted
+}
+
+func byName(x, y *Stream) int { return strings.Compare(x.name, y.name) }
+
+// add and drop keep the order in a copy: whoever creates the ten thousandth stream does not sort the others. Requires: mu.
+func (a *Account) add(s *Stream) {
+	a.streams[s.name] = s
+	if a.sorted == nil {
+		return
+	}
+	i, there := slices.BinarySearchFunc(a.sorted, s, byName)
+	l := make([]*Stream, 0, len(a.sorted)+1)
+	l = append(append(l, a.sorted[:i]...), s)
+	if there {
+		i++
+	}
+	a.sorted = append(l, a.sorted[i:]...)
+}
+
+func (a *Account) drop(name string) {
+	delete(a.streams, name)
+	if i := slices.IndexFunc(a.sorted, func(s *Stream) bool { return s.name == name }); i >= 0 {
+		a.sorted = slices.Delete(slices.Clone(a.sorted), i, i+1)
+	}
 }
 
 // Stream implements api.Account.
@@ -156,7 +185,7 @@ func (a *Account) create(cfg *jsapi.StreamConfig, created time.Time) (*Stream, *
 		return nil, err
 	}
 	a.mu.Lock()
-	a.streams[s.name] = s
+	a.add(s)
 	a.mu.Unlock()
 	if err := s.subscribe(cfg); err != nil {
 		_ = s.Delete()

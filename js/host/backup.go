@@ -384,7 +384,7 @@ func (x *restore) activate() error {
 		}
 	}
 	a.mu.Lock()
-	a.streams[s.name] = s
+	a.add(s)
 	a.mu.Unlock()
 	if err := s.subscribe(x.cfg); err != nil {
 		return err

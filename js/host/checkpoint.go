@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io/fs"
@@ -23,16 +24,21 @@ func (s *Stream) appendExtra(dst []byte) []byte {
 	return s.m.AppendState(dst)
 }
 
-func parseExtra(b []byte) (cfg *jsapi.StreamConfig, state []byte, err error) {
+// parseExtra reads that; known is a configuration that need not be parsed again if its JSON is the same.
+func parseExtra(b []byte, known *jsapi.StreamConfig, raw []byte) (cfg *jsapi.StreamConfig, state []byte, err error) {
 	n, k := binary.Uvarint(b)
 	if k <= 0 || n > uint64(len(b)-k) {
 		return nil, nil, errExtra
 	}
+	conf, state := b[k:k+int(n)], b[k+int(n):]
+	if bytes.Equal(conf, raw) {
+		return known, state, nil
+	}
 	cfg = &jsapi.StreamConfig{}
-	if json.Unmarshal(b[k:k+int(n)], cfg) != nil {
+	if json.Unmarshal(conf, cfg) != nil {
 		return nil, nil, errExtra
 	}
-	return cfg, b[k+int(n):], nil
+	return cfg, state, nil
 }
 
 // scheduleCheckpoint begins a checkpoint when much was journaled since the last one, else makes sure that one comes.

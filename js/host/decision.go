@@ -233,7 +233,7 @@ func (h *Host) replayCreation(g journal.GroupID, d *decision) error {
 	s.m.Rebuild(s.sh.now)
 	s.configured()
 	h.setGroup(s.group, s)
-	a.streams[s.name] = s
+	a.add(s)
 	if !bytes.Equal(s.key, m.Key) {
 		return s.makeFiles() // the next start may not have the older server key any more
 	}
@@ -257,7 +257,7 @@ func (h *Host) replayEnd(g journal.GroupID, d *decision, x *replayed) {
 		}
 		o.store.Close(func(error) {})
 		o.sh.streams.Add(-1)
-		delete(o.acct.streams, o.name)
+		o.acct.drop(o.name)
 		delete(o.acct.problems, o.name)
 	case *Consumer:
 		made = o.files.end()

@@ -93,7 +93,11 @@ func (h *Host) openAll(entries []catalog.Entry) {
 // knownStream makes a stream, without its store, from its metadata.
 func (h *Host) knownStream(a *Account, sh *Shard, m *catalog.Meta) (*Stream, *streamBody, error) {
 	b := &streamBody{}
-	if err := json.Unmarshal(m.Body, b); err != nil || b.Config == nil {
+	err := json.Unmarshal(m.Body, b)
+	if err == nil {
+		err = json.Unmarshal(b.Raw, &b.Config)
+	}
+	if err != nil || b.Config == nil {
 		return nil, nil, fmt.Errorf("metadata: %w", errors.Join(errExtra, err))
 	}
 	if b.Restoring {
@@ -132,7 +136,7 @@ func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
 	}
 	cfg, state := b.Config, []byte(nil)
 	if len(rec.Extra) > 0 {
-		if cfg, state, err = parseExtra(rec.Extra); err != nil {
+		if cfg, state, err = parseExtra(rec.Extra, b.Config, b.Raw); err != nil {
 			return err
 		}
 	}
@@ -155,7 +159,7 @@ func (h *Host) openStream(a *Account, sh *Shard, e *catalog.Entry) error {
 		}
 	}
 	a.mu.Lock()
-	a.streams[s.name] = s
+	a.add(s)
 	a.mu.Unlock()
 	return nil
 }

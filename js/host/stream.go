@@ -689,11 +689,12 @@ type streamBody struct {
 	Created   time.Time           `json:"created"`
 	Restoring bool                `json:"restoring,omitempty"` // from a backup, not complete
 	Damaged   string              `json:"damaged,omitempty"`   // records are missing: read only
-	Config    *jsapi.StreamConfig `json:"config"`
+	Config    *jsapi.StreamConfig `json:"-"`
+	Raw       json.RawMessage     `json:"config"` // Config as it is stored
 }
 
 func (s *Stream) meta(cfg *jsapi.StreamConfig) []byte {
-	b, err := json.Marshal(&streamBody{s.group, s.created, s.restoring, s.damaged, cfg})
+	b, err := json.Marshal(&streamBody{Group: s.group, Created: s.created, Restoring: s.restoring, Damaged: s.damaged, Raw: marshal(cfg)})
 	if err != nil {
 		panic(err) // plain data
 	}

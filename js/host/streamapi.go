@@ -301,7 +301,7 @@ func (s *Stream) Delete() *jsapi.Error {
 	s.subs.cancel()
 	s.end()
 	s.acct.mu.Lock()
-	delete(s.acct.streams, s.name)
+	s.acct.drop(s.name)
 	delete(s.acct.problems, s.name)
 	s.acct.mu.Unlock()
 	return s.remove()

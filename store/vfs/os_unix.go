@@ -24,11 +24,24 @@ func OS() FS { return osFS{} }
 type osFS struct{}
 
 func (osFS) open(path string, flag int) (File, error) {
-	f, err := os.OpenFile(path, flag, fileMode)
+	f, err := openFile(path, flag)
 	if err != nil {
 		return nil, err
 	}
 	return &osFile{f: f}, nil
+}
+
+// openFile is os.OpenFile without the attempt to make the poller wait for the file, which it can not do for files and directories: four system calls of six.
+func openFile(path string, flag int) (*os.File, error) {
+	for {
+		fd, err := unix.Open(path, flag|unix.O_CLOEXEC, fileMode)
+		switch {
+		case err == nil:
+			return os.NewFile(uintptr(fd), path), nil
+		case !errors.Is(err, unix.EINTR):
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
 }
 
 func (o osFS) Create(path string) (File, error) {
@@ -44,7 +57,7 @@ func (osFS) Stat(path string) (fs.FileInfo, error) { return os.Stat(path) }
 func (osFS) MkdirAll(path string) error            { return os.MkdirAll(path, dirMode) }
 
 func (osFS) List(dir string) ([]string, error) {
-	d, err := os.Open(dir)
+	d, err := openFile(dir, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +68,7 @@ func (osFS) List(dir string) ([]string, error) {
 }
 
 func (osFS) SyncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := openFile(dir, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
