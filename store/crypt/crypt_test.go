@@ -111,3 +111,26 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+func FuzzOpenKey(f *testing.F) {
+	derived := Derive([]byte("server key"), "A", "S")
+	key := bytes.Repeat([]byte{9}, KeyLen)
+	for _, c := range []Cipher{ChaCha, AES} {
+		sealed, err := SealKey(c, derived, key, seeded(4))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(sealed)
+		f.Add(sealed[:len(sealed)-1])
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, c, which, err := OpenKey(b, Derive([]byte("another"), "A", "S"), derived)
+		if err != nil {
+			return
+		}
+		if which != 1 || len(got) != KeyLen || c.String() == "" {
+			t.Fatalf("key %x of cipher %v by %d", got, c, which)
+		}
+	})
+}
