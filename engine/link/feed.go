@@ -36,12 +36,19 @@ func (c *Conn) OnData(nc *netio.Conn, data []byte, frame *bufpool.Frame) {
 		c.part = extend(c.part, data, len(c.part.B)+len(data))
 		return
 	}
-	c.feed(data, frame)
+	c.feed(data, frame, true)
 	c.foldTurn(l)
 }
 
-// feed decodes and handles the operations in data. frame holds data when it is counted.
-func (c *Conn) feed(data []byte, frame *bufpool.Frame) {
+// askEvery is how much work is done between two looks at the clock: operations, deliveries, and 4 KiB of what they copied.
+const askEvery = 128
+
+// done is the work of the lane so far.
+func (t *laneTotals) done() int64 { return t.outMsgs + t.outBytes>>12 }
+
+// feed decodes and handles the operations in data. frame holds data when it is counted. shared: within OnData, where the rest can
+// wait while other connections have their turn.
+func (c *Conn) feed(data []byte, frame *bufpool.Frame, shared bool) {
 	if c.part != nil {
 		var ok bool
 		if data, ok = c.finish(data); !ok {
@@ -51,6 +58,7 @@ func (c *Conn) feed(data []byte, frame *bufpool.Frame) {
 	l := c.lane
 	l.Frame = frame
 	op := &l.Op
+	ask := l.total.done() + askEvery
 	for len(data) > 0 {
 		n, need, perr := c.next(data, op)
 		if perr != nil {
@@ -71,6 +79,13 @@ func (c *Conn) feed(data []byte, frame *bufpool.Frame) {
 			break
 		}
 		data = data[n:]
+		if ask--; l.total.done() >= ask {
+			if shared && len(data) > 0 && c.nc.Tired() {
+				c.nc.Yield(data)
+				break
+			}
+			ask = l.total.done() + askEvery
+		}
 	}
 	l.Frame = nil
 }
@@ -212,7 +227,7 @@ func (c *Conn) Resume() {
 	l, f := c.lane, c.part
 	c.part = nil
 	l.Now = c.nc.Loop().Now()
-	c.feed(f.B, f)
+	c.feed(f.B, f, false)
 	f.Release()
 	c.foldTurn(l)
 	if c.state != closing {

@@ -9,9 +9,9 @@ import (
 	"ramjet/proto/sysapi"
 )
 
-// dropBatch is how many subscriptions of a closed connection leave the index in one task of the
-// loop, so that a connection with a million of them does not stop the others.
-const dropBatch = 2048
+// dropBatch is how many subscriptions of a closed connection leave the index in one step of a background
+// job of the loop, so that a connection with a million of them does not stop the others.
+const dropBatch = 64
 
 // NumSubs returns the number of subscriptions. Any goroutine.
 func (c *Conn) NumSubs() int { return int(c.nsubs.Load()) }
@@ -112,7 +112,7 @@ func (c *Conn) ClearSubs() {
 	}
 }
 
-// unindex removes the subscriptions of all from x, a batch now and the rest in later tasks.
+// unindex removes the subscriptions of all from x, a batch now and the rest in the background.
 func (c *Conn) unindex(x *interest.Index, all []*interest.Sub) {
 	n := min(len(all), dropBatch)
 	for _, s := range all[:n] {
@@ -122,9 +122,17 @@ func (c *Conn) unindex(x *interest.Index, all []*interest.Sub) {
 	if len(rest) == 0 {
 		return
 	}
-	if !c.nc.Loop().PostFrom(c.loop, func() { c.unindex(x, rest) }) {
-		for _, s := range rest { // the loops have stopped: nobody is kept waiting
+	step := func() bool {
+		n := min(len(rest), dropBatch)
+		for _, s := range rest[:n] {
 			x.Remove(s)
+		}
+		clear(rest[:n])
+		rest = rest[n:]
+		return len(rest) > 0
+	}
+	if !c.nc.Loop().Background(step) {
+		for step() { // the loop has stopped: nobody is kept waiting
 		}
 	}
 }

@@ -52,6 +52,7 @@ func (c *Conn) CloseAfterFlush(r Reason) {
 	c.setReason(r)
 	c.loop.prod.flushOne(&c.out)
 	c.state = stClosing
+	c.dropKept()
 	c.dying.Store(true)
 	for i := range MaxTimers {
 		c.loop.wheel.Cancel(&c.timers[i])
@@ -112,6 +113,7 @@ func (c *Conn) finalize(graceful bool) {
 		}
 	}
 	c.intercepts, c.stash, c.unread = nil, nil, nil
+	c.dropKept()
 	h.OnClose(c, c.closeReason())
 }
 

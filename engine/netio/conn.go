@@ -56,6 +56,7 @@ type Conn struct {
 	lingered     int32 // bytes read away since the last output
 	unread       []byte
 	stash        []byte // input given back while reading is paused
+	share        share
 	stack        *stack
 	intercepts   []interceptor
 	timers       [numTimers]wheel.Timer
@@ -138,6 +139,9 @@ func (c *Conn) ResumeRead() {
 	}
 	if len(c.stash) > 0 {
 		c.signal(opResume) // not from within the caller
+	}
+	if c.share.kept != nil {
+		c.loop.enqueue(c)
 	}
 	c.interest()
 }

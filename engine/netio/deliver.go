@@ -151,6 +151,9 @@ func (c *Conn) deliver(level int, data []byte) error {
 
 // top passes plaintext to the handler, until it is consumed.
 func (c *Conn) top(data []byte) error {
+	if c.share.kept != nil {
+		return c.keep(data)
+	}
 	if len(c.stash) > 0 {
 		if len(c.stash)+len(data) > maxStash {
 			return errors.New("netio: input given back beyond all bounds")
@@ -167,7 +170,7 @@ func (c *Conn) top(data []byte) error {
 			return errStop
 		}
 		depth, h := c.depth(), c.h
-		c.unread = nil
+		c.unread, c.share.yielded = nil, false
 		h.OnData(c, data, c.loop.cur)
 		rest := c.unread
 		c.unread = nil
@@ -179,6 +182,8 @@ func (c *Conn) top(data []byte) error {
 			return nil
 		case c.depth() > depth:
 			return c.deliver(depth, rest)
+		case c.share.yielded && c.pauses == 0:
+			return c.keep(rest)
 		case c.pauses > 0, len(rest) == len(data) && h == c.h:
 			c.stash = append([]byte(nil), rest...)
 			return nil

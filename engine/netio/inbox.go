@@ -88,6 +88,13 @@ func (in *inbox) done(got []task) {
 	}
 }
 
+// waiting reports that there are tasks.
+func (in *inbox) waiting() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.items) > 0
+}
+
 // sleep announces that the loop is about to wait; false if there is work.
 func (in *inbox) sleep() bool {
 	in.mu.Lock()

@@ -39,6 +39,10 @@ type Loop struct {
 	cur      *bufpool.Frame // frame of the data being delivered, nil behind stages
 	conns    []*Conn        // by descriptor
 	open     int            // entries in conns
+	ring     fifo[*Conn]    // connections that wait for a slice (share.go)
+	jobs     fifo[func() bool]
+	slice    int64          // elapsed at the start of the slice being served, 0 = not timed
+	replay   *bufpool.Frame // kept input that is being delivered
 	stopping bool
 	stopped  bool
 
@@ -92,6 +96,8 @@ func (l *Loop) beginTurn() { l.tell() }
 
 // endTurn does what is due at the end of a turn; false when the loop has ended. Called by the poller.
 func (l *Loop) endTurn() bool {
+	l.serveRing()
+	l.runJobs()
 	if got := l.in.take(); got != nil {
 		for i := range got {
 			if t := &got[i]; t.c != nil {
@@ -107,7 +113,7 @@ func (l *Loop) endTurn() bool {
 		l.turnHook(hook)
 	}
 	l.prod.flush()
-	if l.stopping && l.open == 0 && !l.stopped {
+	if l.stopping && l.open == 0 && l.jobs.n == 0 && !l.stopped {
 		l.stopped = true
 		l.in.stop()
 	}
@@ -174,7 +180,7 @@ func (l *Loop) event(fd int, ev events) {
 	case c.state == stLinger:
 		more = c.discard()
 	case c.wantRead:
-		more = l.readConn(c) || ev&evEnd != 0
+		more = l.readable(c) || ev&evEnd != 0 && !c.share.queued
 	case ev&evHup != 0:
 		c.onHup()
 	}
@@ -183,19 +189,30 @@ func (l *Loop) event(fd int, ev events) {
 	}
 }
 
-// readConn does one read for c: with level-triggered readiness one read a turn keeps loops fair. It
-// reports whether there may be more.
+// readConn does one read for c, of as much as it may. It reports whether there may be more.
 func (l *Loop) readConn(c *Conn) (more bool) {
 	buf := l.readBuffer()
+	if c.share.readMax == 0 {
+		c.share.readMax = firstRead
+	}
+	if n := int(c.share.readMax); n < len(buf) {
+		buf = buf[:n]
+	}
 	n, err := c.sockRead(buf)
+	more = n == len(buf)
 	switch {
 	case n > 0:
+		l.slice = 0
+		if n >= timedRead {
+			l.slice = l.elapsed()
+		}
 		l.cur = l.frame
 		c.feed(buf[:n])
 		if c.state == stOpen {
 			c.h.OnTurn(c)
 		}
 		l.cur = nil
+		l.charge(c, n, more)
 		l.readDone(n)
 	case err == nil:
 		c.onEOF()
@@ -203,7 +220,7 @@ func (l *Loop) readConn(c *Conn) (more bool) {
 	default:
 		c.fail(ReasonReadError)
 	}
-	return n == len(buf)
+	return more
 }
 
 // readBuffer returns where to read to: the whole frame, or what is free behind the part that

@@ -11,7 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const epollBatch = 256
+const (
+	epollBatch = 256
+	epollLook  = 16 // events looked at to see who waits
+)
 
 // epollPoller is our own epoll loop. An epoll descriptor is itself pollable: the loop asks it without
 // blocking, and when it has nothing, parks its goroutine on the Go runtime's poller until it has. So
@@ -28,6 +31,7 @@ type epollPoller struct {
 	parked bool // the last wait had to wait
 	poll   func(fd uintptr) bool
 	evs    [epollBatch]unix.EpollEvent
+	look   [epollLook]unix.EpollEvent // of others
 	clock  clockAlarm
 }
 
@@ -102,9 +106,8 @@ func (p *epollPoller) close() {
 // ready asks the epoll descriptor without blocking; false parks the loop until it is readable. A raw
 // system call, as it never blocks.
 func (p *epollPoller) ready(uintptr) bool {
-	n, _, _ := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.evs)), epollBatch, 0, 0, 0)
-	if int(n) > 0 {
-		p.n = int(n)
+	if n := p.ask(p.evs[:]); n > 0 {
+		p.n = n
 		return true
 	}
 	if p.l.in.sleep() {
@@ -114,9 +117,33 @@ func (p *epollPoller) ready(uintptr) bool {
 	return true
 }
 
+// ask returns how many events are ready, in evs.
+func (p *epollPoller) ask(evs []unix.EpollEvent) int {
+	n, _, _ := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(unsafe.SliceData(evs))), uintptr(len(evs)), 0, 0, 0)
+	return max(int(n), 0)
+}
+
+// others implements poller. The kernel reports who is ready in turn, so that looking at a few is enough in the long run. A wake that
+// is taken here is no loss: the tasks it was for are looked at when the turn ends.
+func (p *epollPoller) others(c *Conn) bool {
+	for _, e := range p.look[:p.ask(p.look[:])] {
+		if e.Fd < 0 || e.Fd == c.fd {
+			continue
+		}
+		if o := p.l.conns[e.Fd]; o != nil && !(o.share.queued && e.Events == unix.EPOLLIN) {
+			return true
+		}
+	}
+	return false
+}
+
 // wait fills evs[:n]; n is 0 for a timer or a task.
 func (p *epollPoller) wait() {
 	p.n = 0
+	if p.l.busy() {
+		p.n = p.ask(p.evs[:])
+		return
+	}
 	d, ok := p.l.untilTimer()
 	if ok && d == 0 {
 		p.ready(0)

@@ -47,6 +47,9 @@ func (p *gnetPoller) update(c *Conn) { _ = gnetRearm(p.p, p.attachment(c)) }
 
 func (p *gnetPoller) remove(c *Conn) { _ = p.p.Delete(int(c.fd)) }
 
+// others implements poller: gnet's poller cannot be asked within a turn.
+func (p *gnetPoller) others(*Conn) bool { return true }
+
 func (p *gnetPoller) wake() {
 	if !p.queued.Swap(true) {
 		_ = p.p.Trigger(queue.HighPriority, p.taskRun, nil)
@@ -94,7 +97,7 @@ func (p *gnetPoller) end() error {
 	if !p.l.endTurn() {
 		return gerrors.ErrEngineShutdown
 	}
-	if !p.l.in.sleep() {
+	if p.l.busy() || !p.l.in.sleep() {
 		p.wake()
 		return nil
 	}

@@ -398,7 +398,7 @@ func (l *Loop) stepMem() bool {
 	if at, ok := l.wheel.Next(); ok && at <= l.mono {
 		did = true
 	}
-	if !l.in.sleep() {
+	if l.busy() || !l.in.sleep() {
 		did = true
 	}
 	if !did {

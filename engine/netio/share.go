@@ -1,0 +1,288 @@
+package netio
+
+import (
+	"errors"
+	"time"
+
+	"ramjet/proto/base/bufpool"
+	"ramjet/proto/base/invariant"
+)
+
+// How a loop shares its time.
+//
+// Bytes say little about work: 256 KiB are four large messages or five thousand subscriptions. So a connection is judged by the
+// time its reads take. Those that take little are served as the poller reports them. One that took much, or has more to
+// read than it may at a time, waits in a ring until the others of the turn were served; the ring has a share of each turn, and a
+// slice of it goes to one connection after the other. A handler that asks Tired every few operations is stopped within a
+// read when its slice is over and somebody waits; what is left of the read is kept, in a frame of its own, and comes first in
+// the next slice. How much a connection may read follows what it got done in its slices, so that little is left.
+//
+// A connection that has the loop to itself notices nothing of all this: nobody waits, so it is never tired.
+const (
+	sliceTime  = int64(500 * time.Microsecond) // of one connection while others wait
+	ringTime   = int64(500 * time.Microsecond) // of all connections in the ring, in a turn; the last slice may pass it
+	heavyTime  = int64(200 * time.Microsecond) // a read that took longer sends its connection to the ring
+	mostSlices = 256                           // slices in a turn, should the clock stand still
+	jobTime    = int64(100 * time.Microsecond) // of background jobs in a turn; the last step may pass it
+	timedRead  = 2 << 10                       // a shorter read is not timed: it cannot take long
+	firstRead  = 16 << 10                      // what a new connection may read at a time, in bytes
+	leastRead  = 4 << 10                       // the least that any may
+)
+
+// errKept ends a delivery whose input cannot be kept.
+var errKept = errors.New("netio: input kept beyond all bounds")
+
+// share is what a connection has of its loop's time. Loop.
+type share struct {
+	kept    *bufpool.Frame // input of a slice that was over, before anything the socket has; nil: none
+	keptOff int            // bytes of it that were consumed
+	readMax int32          // bytes it may read at a time, 0 = firstRead
+	heavy   bool           // its last slice was long, or left something
+	queued  bool           // in the ring
+	yielded bool           // Yield was called in this delivery
+}
+
+// elapsed is the time since the group started in nanoseconds, read now.
+func (l *Loop) elapsed() int64 {
+	if l.g.cfg.Clock != nil {
+		return int64(l.g.cfg.Clock.Now().Sub(l.g.base))
+	}
+	return int64(time.Since(l.g.base))
+}
+
+// Tired reports that the slice of the connection whose OnData runs is over and others wait for the loop: the handler should give
+// the rest of its data to Yield and return. To be asked every few operations, as it reads the clock. Loop, within OnData only.
+func (c *Conn) Tired() bool {
+	l := c.loop
+	now := l.elapsed()
+	if l.slice == 0 {
+		l.slice = now
+		return false
+	}
+	if now-l.slice < sliceTime {
+		return false
+	}
+	if l.ring.n > 0 || l.jobs.n > 0 || l.in.waiting() || l.poll.others(c) {
+		return true
+	}
+	l.slice = now // asked again after another slice
+	return false
+}
+
+// Yield gives back the tail of the data of the current OnData call as Unread does, to be delivered in the next slice of the
+// connection. Loop, within OnData only.
+func (c *Conn) Yield(tail []byte) {
+	c.unread = tail
+	c.share.yielded = true
+}
+
+// keep holds input for the next slice, behind what is kept already.
+func (c *Conn) keep(data []byte) error {
+	s, l := &c.share, c.loop
+	l.enqueue(c)
+	if f := l.replay; f != nil && s.kept == nil && f == l.cur {
+		// data is the tail of the frame that was kept before
+		f.Retain()
+		s.kept, s.keptOff = f, len(f.B)-len(data)
+		return nil
+	}
+	if s.kept == nil {
+		f := bufpool.Get(len(data))
+		copy(f.B, data)
+		s.kept, s.keptOff = f, 0
+		return nil
+	}
+	old := s.kept.B[s.keptOff:]
+	n := len(old) + len(data)
+	if n > maxStash {
+		return errKept
+	}
+	if s.keptOff == 0 && n <= cap(s.kept.B) && !s.kept.Shared() {
+		s.kept.B = append(s.kept.B, data...)
+		return nil
+	}
+	f := bufpool.Get(max(n, 2*len(old)))
+	f.B = append(append(f.B[:0], old...), data...)
+	s.kept.Release()
+	s.kept, s.keptOff = f, 0
+	return nil
+}
+
+// dropKept forgets what is kept.
+func (c *Conn) dropKept() {
+	if f := c.share.kept; f != nil {
+		f.Release()
+		c.share.kept, c.share.keptOff = nil, 0
+	}
+}
+
+// enqueue puts c at the end of the ring.
+func (l *Loop) enqueue(c *Conn) {
+	if !c.share.queued {
+		c.share.queued = true
+		l.ring.push(c)
+	}
+}
+
+// readable serves c at once, or lets it wait in the ring. It reports whether an edge-triggered poller must be asked again.
+func (l *Loop) readable(c *Conn) (more bool) {
+	if c.share.queued {
+		return false
+	}
+	if c.share.heavy {
+		l.enqueue(c)
+		return false
+	}
+	more = l.readConn(c)
+	if more && c.state == stOpen {
+		l.enqueue(c)
+		return false
+	}
+	return more && !c.share.queued
+}
+
+// serveRing gives slices to the connections in the ring. What the others have staged leaves first.
+func (l *Loop) serveRing() {
+	if l.ring.n == 0 {
+		return
+	}
+	l.prod.flush()
+	start := l.elapsed()
+	for range mostSlices {
+		c := l.ring.pop()
+		c.share.queued = false
+		l.serve(c)
+		if l.ring.n == 0 || l.elapsed()-start >= ringTime {
+			return
+		}
+	}
+}
+
+// serve gives one slice to c.
+func (l *Loop) serve(c *Conn) {
+	defer l.recover(c)
+	if c.state != stOpen {
+		return
+	}
+	more := false
+	switch {
+	case c.share.kept != nil:
+		if c.pauses > 0 {
+			return // ResumeRead puts it back
+		}
+		l.replayKept(c)
+		more = true
+	case c.wantRead:
+		more = l.readConn(c)
+	default:
+		return // the poller reports it when it is read again
+	}
+	switch {
+	case c.state != stOpen:
+	case more:
+		l.enqueue(c)
+	case l.edge && c.wantRead && !c.share.queued:
+		l.poll.update(c) // what was reported meanwhile was not looked at
+	}
+}
+
+// replayKept delivers what c has kept.
+func (l *Loop) replayKept(c *Conn) {
+	s := &c.share
+	f, data := s.kept, s.kept.B[s.keptOff:]
+	s.kept = nil
+	l.cur, l.replay = f, f
+	l.slice = l.elapsed()
+	c.settle(c.top(data))
+	if c.state == stOpen {
+		c.h.OnTurn(c)
+	}
+	l.cur, l.replay = nil, nil
+	l.charge(c, len(data), false)
+	if !f.Shared() {
+		invariant.Mangle(f.B)
+	}
+	f.Release()
+}
+
+// charge judges a slice in which n bytes were delivered; full: the read got all it may.
+func (l *Loop) charge(c *Conn, n int, full bool) {
+	s := &c.share
+	var cost int64
+	if l.slice != 0 {
+		cost = l.elapsed() - l.slice
+	}
+	switch {
+	case s.kept != nil:
+		s.readMax = max(int32(n-(len(s.kept.B)-s.keptOff)), s.readMax/2, leastRead)
+	case cost > sliceTime && l.ring.n > 0: // a handler that does not ask
+		s.readMax = max(s.readMax/2, leastRead)
+	case full && cost < sliceTime/2:
+		s.readMax = int32(min(2*int(s.readMax), l.g.cfg.ReadBuffer))
+	}
+	s.heavy = full || s.kept != nil || cost > heavyTime
+}
+
+// Background runs step on the loop until it returns false, a little in each turn: work that nobody waits for. A step should take
+// some 50 us at most. False after Stop. Loop only.
+func (l *Loop) Background(step func() (more bool)) bool {
+	l.assertOwner()
+	if l.stopped {
+		return false
+	}
+	l.jobs.push(step)
+	return true
+}
+
+// runJobs gives background jobs their share; a loop that ends finishes them.
+func (l *Loop) runJobs() {
+	if l.jobs.n == 0 {
+		return
+	}
+	start := l.elapsed()
+	for l.jobs.n > 0 {
+		step := l.jobs.pop()
+		more := false
+		l.protect(nil, func() { more = step() })
+		if more {
+			l.jobs.push(step)
+		}
+		if !l.stopping && l.elapsed()-start >= jobTime {
+			return
+		}
+	}
+}
+
+// busy reports that the loop has work that no poller will report.
+func (l *Loop) busy() bool { return l.ring.n > 0 || l.jobs.n > 0 }
+
+// fifo is a queue in a ring of memory.
+type fifo[T any] struct {
+	items []T // length is a power of two
+	head  int
+	n     int
+}
+
+func (q *fifo[T]) push(v T) {
+	if q.n == len(q.items) {
+		next := make([]T, max(16, 2*len(q.items)))
+		for i := range q.n {
+			next[i] = q.items[(q.head+i)&(len(q.items)-1)]
+		}
+		q.items, q.head = next, 0
+	}
+	q.items[(q.head+q.n)&(len(q.items)-1)] = v
+	q.n++
+}
+
+// pop takes the oldest; there is one.
+func (q *fifo[T]) pop() T {
+	var zero T
+	v := q.items[q.head]
+	q.items[q.head] = zero
+	q.head = (q.head + 1) & (len(q.items) - 1)
+	if q.n--; q.n == 0 && len(q.items) > 1024 {
+		*q = fifo[T]{} // a burst must not pin its peak
+	}
+	return v
+}
