@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -455,4 +456,40 @@ func TestCorners(t *testing.T) {
 	p.send("PUB a\rb 1\r\ny\r\n")
 	p.want("-ERR 'Invalid Publish Subject'\r\nMSG a\rb 1 1\r\ny\r\n")
 	p.sync()
+}
+
+// TestOwnOutputUnread: a client that does not read the answers it causes is read less often, and gets all of them once it reads.
+func TestOwnOutputUnread(t *testing.T) {
+	for _, budget := range []int64{0, 1} {
+		w := newWorld(t, func(o *config.Options) { o.WriteDeadline = 0 })
+		p := w.dial().connect("")
+		p.sync()
+		other := w.dial().connect("")
+		other.sync()
+		if budget > 0 {
+			w.group.SetBudget(budget)
+		}
+		const pings = 3_000_000
+		sent := make(chan error, 1)
+		go func() {
+			block := bytes.Repeat([]byte("PING\r\n"), 10_000)
+			for range pings / 10_000 {
+				if _, err := p.c.Write(block); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+		w.eventually("the client is slowed down", func() bool { return w.group.Backlog() > 256<<10 })
+		other.sync() // nobody else is
+		n, err := io.CopyN(io.Discard, p.r, pings*int64(len("PONG\r\n")))
+		if err != nil {
+			t.Fatalf("budget %d: %v after %d bytes", budget, err, n)
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		p.sync()
+	}
 }

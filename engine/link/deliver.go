@@ -156,7 +156,10 @@ func (c *Conn) vet(f uint32, m *engine.Msg, s *interest.Sub) engine.Verdict {
 }
 
 // Send queues protocol bytes that are no message (PONG, INFO, -ERR, a status) on the loop.
-func (c *Conn) Send(b []byte) { c.out.Append(c.loop, b) }
+func (c *Conn) Send(b []byte) {
+	c.lane.sent += int64(len(b))
+	c.out.Append(c.loop, b)
+}
 
 // traceOut logs a delivered message (reference/protocol.md, section 16).
 func (c *Conn) traceOut(m *engine.Msg, s *interest.Sub, f uint32) {

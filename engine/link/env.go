@@ -58,6 +58,7 @@ type Lane struct {
 	// Now is the loop's clock at the start of the turn, unix nanoseconds.
 	Now int64
 
+	sent  int64  // bytes of Send since the begin of the feed
 	head  []byte // scratch of message heads delivered by reference
 	line  []byte // scratch of control lines (Line)
 	turn  turnCounts

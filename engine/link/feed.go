@@ -36,12 +36,16 @@ func (c *Conn) OnData(nc *netio.Conn, data []byte, frame *bufpool.Frame) {
 		c.part = extend(c.part, data, len(c.part.B)+len(data))
 		return
 	}
+	l.sent = 0
 	c.feed(data, frame, true)
+	if n := c.out.Pending(); n > ownPressed {
+		c.checkOwn(n)
+	}
 	c.foldTurn(l)
 }
 
 // askEvery is how much work is done between two looks at the clock: operations, deliveries, and 4 KiB of what they copied.
-const askEvery = 128
+const askEvery = 256
 
 // done is the work of the lane so far.
 func (t *laneTotals) done() int64 { return t.outMsgs + t.outBytes>>12 }

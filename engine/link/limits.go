@@ -33,6 +33,8 @@ func (c *Conn) SetOutputLimits(o *config.Options) {
 		retry = policy != config.WriteClose
 	}
 	c.out.SetLimits(softLimit(o.MaxPending), hard, deadline, retry)
+	// As much as one slow consumer may have: a single one is never treated differently.
+	c.env.Group.SetBudget(o.MaxPending)
 }
 
 // pick returns a when set, else b.

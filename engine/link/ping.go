@@ -65,7 +65,7 @@ func (c *Conn) OnTimer(_ *netio.Conn, id uint8) {
 	case TimerPing:
 		c.onPingTimer(c.lane.Now)
 	case TimerStall:
-		c.endStall()
+		c.onStallTimer()
 	default:
 		c.proto.OnTimer(id)
 	}

@@ -26,7 +26,17 @@ type stallState struct {
 	gen    uint32
 	logged int64
 	total  int64 // nanoseconds since the last log line
+	own    bool  // this stall is for its own output
 }
+
+// What a client may leave unread of the output that it causes itself (answers to PING, +OK, its own messages) before it is read
+// less often, in bytes; the second while the output of all slow consumers is over the budget of the process: then it is not read
+// again before it has read.
+const (
+	ownBacklog = 1 << 20
+	ownPressed = 256 << 10
+	ownLarge   = 8 << 20 // from here on each pause is stallFull instead of stallEach
+)
 
 // drainList is who waits for a connection's queue to fall below its soft limit; mu is a leaf.
 type drainList struct {
@@ -88,6 +98,52 @@ func linkOf(t interest.Sink) *Conn {
 	return nil
 }
 
+// checkOwn slows a client down that does not read what it causes. pending is what its outbox holds. Loop, at the end of a feed, before
+// its counters are folded.
+func (c *Conn) checkOwn(pending int64) {
+	if c.kind != engine.Client || c.state != feeding {
+		return
+	}
+	l := c.lane
+	own := l.sent
+	if t := &l.total.slots[c.id%tallySlots]; t.c == c {
+		own += t.bytes
+	}
+	pressed := c.env.Group.Pressed()
+	if own == 0 || !pressed && pending <= ownBacklog {
+		return
+	}
+	s := c.stall
+	if s == nil {
+		s = &stallState{}
+		c.stall = s
+	}
+	if s.on {
+		return
+	}
+	d := stallEach
+	switch {
+	case pressed:
+		d = stallMost
+	case pending > ownLarge:
+		d = stallFull
+	}
+	s.gen++
+	s.wait, s.on, s.own = 1, true, true
+	c.waitDrain(c, s.gen)
+	c.nc.PauseRead()
+	c.nc.SetTimer(TimerStall, d)
+}
+
+// onStallTimer ends a stall whose time is over, unless it is for its own output and the process is still over its budget. Loop.
+func (c *Conn) onStallTimer() {
+	if s := c.stall; s != nil && s.on && s.own && c.env.Group.Pressed() && c.out.Pending() > ownPressed {
+		c.nc.SetTimer(TimerStall, stallMost)
+		return
+	}
+	c.endStall()
+}
+
 // waitDrain registers w to be told when c has drained; false when it already has.
 func (c *Conn) waitDrain(w *Conn, gen uint32) bool {
 	l := c.drain.Load()
@@ -144,6 +200,11 @@ func (c *Conn) endStall() {
 		return
 	}
 	s.on = false
+	if s.own {
+		s.own = false
+		c.nc.ResumeRead()
+		return
+	}
 	now := c.env.Clock.Now().UnixNano()
 	s.total += now - s.since
 	if now-s.logged >= stallLogEvery {

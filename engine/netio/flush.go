@@ -35,6 +35,9 @@ func (o *Outbox) push(s *staged, from engine.LoopID) engine.Verdict {
 	if waits || depth > 0 || o.q.head != nil || o.wq.head != nil || len(s.cuts) > 0 {
 		o.enqueue(s, depth)
 		if waits {
+			if o.blocked {
+				o.countHeld()
+			}
 			o.mu.Unlock()
 			return o.verdict(0)
 		}
@@ -145,6 +148,9 @@ func (o *Outbox) queueOne(b []byte, msgs int) engine.Verdict {
 		} else {
 			o.q.push(newSeg(nil, b, depth, false))
 		}
+	}
+	if o.blocked {
+		o.countHeld()
 	}
 	o.mu.Unlock()
 	return o.verdict(0)
@@ -405,6 +411,9 @@ func (o *Outbox) leave(n int64) (v engine.Verdict, again bool) {
 		return engine.OK, true
 	}
 	o.writing = false
+	if o.held > 0 {
+		o.countHeld()
+	}
 	var ops uint32
 	if o.closing {
 		ops = opFlushed
@@ -432,6 +441,7 @@ func (o *Outbox) block(n int64, from engine.LoopID, rearm bool) engine.Verdict {
 		return engine.Closed
 	}
 	o.writing, o.blocked, o.stuck = false, true, true
+	o.countHeld()
 	var ops uint32
 	if o.over.Load() && !o.Slow() {
 		o.over.Store(false)

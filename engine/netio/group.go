@@ -38,7 +38,9 @@ type Group struct {
 	mem       *MemNet
 	keys      atomic.Uint64
 	panics    atomic.Int64
-	stepping  sync.Mutex // simulation: one step at a time
+	backlog   atomic.Int64 // bytes that wait for full sockets
+	budget    atomic.Int64 // of backlog, 0 = none
+	stepping  sync.Mutex   // simulation: one step at a time
 
 	handshakes handshaker // TLS handshakes going on
 
@@ -110,6 +112,23 @@ func (g *Group) Pool() *Pool { return g.pool }
 
 // Panics returns how many panics of handlers, stages and tasks were contained. Any goroutine.
 func (g *Group) Panics() int64 { return g.panics.Load() }
+
+// SetBudget sets how many bytes may wait for full sockets in all before Pressed; 0 = no bound. Any goroutine.
+func (g *Group) SetBudget(n int64) {
+	if g.budget.Load() != n {
+		g.budget.Store(n)
+	}
+}
+
+// Backlog returns how many bytes wait for sockets that are full. Any goroutine.
+func (g *Group) Backlog() int64 { return g.backlog.Load() }
+
+// Pressed reports that more waits for full sockets than the budget allows: soft limits are smaller then, and whoever does not read
+// what he causes should not be read either. Any goroutine.
+func (g *Group) Pressed() bool {
+	n := g.budget.Load()
+	return n > 0 && g.backlog.Load() > n
+}
 
 // FlushTurn flushes everything staged by producer from. Loops do it themselves at end of turn;
 // other producers (shards) call it at the end of their batch.

@@ -41,6 +41,7 @@ type Loop struct {
 	open     int            // entries in conns
 	ring     fifo[*Conn]    // connections that wait for a slice (share.go)
 	jobs     fifo[func() bool]
+	lightAt  int64          // mono of the last turn with a light read
 	slice    int64          // elapsed at the start of the slice being served, 0 = not timed
 	replay   *bufpool.Frame // kept input that is being delivered
 	stopping bool
@@ -54,6 +55,7 @@ func newLoop(g *Group, idx int) *Loop {
 	l := &Loop{g: g, idx: engine.LoopID(idx), done: make(chan struct{})}
 	l.prod = g.producers[idx]
 	l.tell()
+	l.lightAt = -lightTime
 	l.wheel = wheel.New(tick, l.mono)
 	return l
 }

@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	chunkSize  = 64 << 10 // chunk of the queue of a slow destination
-	firstChunk = 4 << 10  // the first one
-	sealBatch  = 64 << 10 // plaintext sealed at a time
-	writeQuota = 4 << 20  // bytes one caller writes for others before it hands over to the owner loop
+	chunkSize   = 64 << 10 // chunk of the queue of a slow destination
+	firstChunk  = 4 << 10  // the first one
+	sealBatch   = 64 << 10 // plaintext sealed at a time
+	pressedSoft = 4 << 20  // soft limit while the backlog of the group is over its budget
+	writeQuota  = 4 << 20  // bytes one caller writes for others before it hands over to the owner loop
 )
 
 // Outbox is the output queue of a connection. Any goroutine, but a LoopID argument must be that of
@@ -38,6 +39,7 @@ type Outbox struct {
 	written int64   // bytes that left, of pend's count
 	mark    int64   // value of written that the write deadline asks for
 	moved   int64   // written when the write deadline was armed
+	held    int64   // what of pend is counted in Group.backlog: only full sockets hold memory for long
 
 	pend     atomic.Int64 // bytes queued, not yet written; changed under mu
 	left     atomic.Int64 // pend at the end
@@ -146,9 +148,12 @@ func (o *Outbox) Left() int64 {
 func (o *Outbox) Stats() (msgs, bytes int64) { return o.msgs.Load(), o.bytes.Load() }
 
 // Slow reports whether Pending is above the soft limit. Any goroutine.
-func (o *Outbox) Slow() bool {
+func (o *Outbox) Slow() bool { return o.above(o.pend.Load()) }
+
+// above reports whether n bytes are more than the soft limit, which is smaller while the group's backlog is over its budget.
+func (o *Outbox) above(n int64) bool {
 	soft := o.soft.Load()
-	return soft > 0 && o.pend.Load() > soft
+	return soft > 0 && n > min(soft, pressedSoft) && (n > soft || o.c.loop.g.Pressed())
 }
 
 // verdict judges extra bytes on top of what is queued, without the lock.
@@ -156,13 +161,25 @@ func (o *Outbox) verdict(extra int64) engine.Verdict {
 	if o.refuse.Load() {
 		return engine.Closed
 	}
-	if soft := o.soft.Load(); soft > 0 && o.pend.Load()+extra > soft {
+	if o.above(o.pend.Load() + extra) {
 		if !o.over.Load() {
 			o.over.Store(true)
 		}
 		return engine.OverSoft
 	}
 	return engine.OK
+}
+
+// countHeld counts what is pending in the group's backlog while the socket is full, and nothing while it is not. Under mu.
+func (o *Outbox) countHeld() {
+	n := int64(0)
+	if o.blocked && !o.dead {
+		n = o.pend.Load()
+	}
+	if n != o.held {
+		o.c.loop.g.backlog.Add(n - o.held)
+		o.held = n
+	}
 }
 
 // kill ends the outbox: the queue is dropped and the descriptor closed, by the writer if there is one.
@@ -185,6 +202,8 @@ func (o *Outbox) bury() {
 	o.q, o.wq = segList{}, segList{}
 	o.left.Store(o.pend.Load()) // before pend, so that Left never misses both
 	o.pend.Store(0)
+	o.dead = true
+	o.countHeld()
 	o.mu.Unlock()
 	q.release()
 	wq.release()

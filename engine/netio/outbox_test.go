@@ -554,3 +554,67 @@ func (*xorStage) Seal(dst, plain []byte) ([]byte, error) {
 }
 
 func (*xorStage) Finish(dst []byte, _ Reason) []byte { return dst }
+
+// TestBacklog: what waits for full sockets is counted, and over the budget soft limits are smaller; nothing of it is left when the
+// sockets are read again or closed.
+func TestBacklog(t *testing.T) {
+	each(t, func(t *testing.T, backend string) {
+		w := newWorld(t, backend, Config{Loops: 1, Clock: clock.NewManual(time.Unix(1000, 0))})
+		h := newHand()
+		addr := w.listen(h.accept)
+		na := w.dial(addr)
+		a := wait(t, h.conn, "open")
+		w.dial(addr)
+		b := wait(t, h.conn, "open")
+		fillUp(w, a)
+		fillUp(w, b)
+		w.on(a, func() {
+			if n, want := w.g.Backlog(), a.Out().Pending()+b.Out().Pending(); n != want {
+				t.Errorf("backlog %d, want %d", n, want)
+			}
+			a.Out().Append(a.Loop().Index(), make([]byte, pressedSoft))
+			a.Out().Flush(a.Loop().Index())
+			if n, want := w.g.Backlog(), a.Out().Pending()+b.Out().Pending(); n != want {
+				t.Errorf("backlog %d after more output, want %d", n, want)
+			}
+			a.Out().SetLimits(16*pressedSoft, 0, 0, false)
+			b.Out().SetLimits(16*pressedSoft, 0, 0, false)
+			if w.g.Pressed() || a.Out().Slow() {
+				t.Error("there is no budget yet")
+			}
+			w.g.SetBudget(a.Out().Pending())
+			if !w.g.Pressed() || !a.Out().Slow() || b.Out().Slow() {
+				t.Errorf("over the budget: pressed %v, slow %v and %v", w.g.Pressed(), a.Out().Slow(), b.Out().Slow())
+			}
+		})
+		b.Abort(ReasonServerShutdown)
+		wait(t, h.closed, "close")
+		w.on(a, func() {
+			if w.g.Pressed() || a.Out().Slow() {
+				t.Error("still pressed after a close")
+			}
+		})
+		w.on(a, func() { w.g.SetBudget(1) })
+		drained := make(chan struct{}, 1)
+		w.on(a, func() {
+			h.drain = func(*Conn) {
+				select {
+				case drained <- struct{}{}:
+				default:
+				}
+			}
+		})
+		go func() { _, _ = io.Copy(io.Discard, na) }()
+		for {
+			wait(t, drained, "drain")
+			left := int64(1)
+			w.on(a, func() { left = a.Out().Pending() })
+			if left == 0 {
+				break
+			}
+		}
+		if n := w.g.Backlog(); n != 0 {
+			t.Errorf("backlog %d of nothing", n)
+		}
+	})
+}

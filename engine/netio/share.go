@@ -17,13 +17,17 @@ import (
 // read when its slice is over and somebody waits; what is left of the read is kept, in a frame of its own, and comes first in
 // the next slice. How much a connection may read follows what it got done in its slices, so that little is left.
 //
-// A connection that has the loop to itself notices nothing of all this: nobody waits, so it is never tired.
+// Small slices cost batches. So they are small only while there is somebody to be quick for: a loop that serves nothing but bulk
+// senders gives each a whole read in turn, and one that has the loop to itself is never tired.
 const (
-	sliceTime  = int64(500 * time.Microsecond) // of one connection while others wait
+	sliceTime  = int64(500 * time.Microsecond) // what the read of one connection should take at most
 	ringTime   = int64(500 * time.Microsecond) // of all connections in the ring, in a turn; the last slice may pass it
+	tiredTime  = 2 * sliceTime                 // when a read is stopped: it was misjudged, or its loop had no processor
+	coarseTime = int64(4 * time.Millisecond)   // instead of ringTime and tiredTime while nobody but the ring has anything to do
+	lightTime  = int64(10 * time.Millisecond)  // how long a light read makes the loop expect another one
 	heavyTime  = int64(200 * time.Microsecond) // a read that took longer sends its connection to the ring
-	mostSlices = 256                           // slices in a turn, should the clock stand still
 	jobTime    = int64(100 * time.Microsecond) // of background jobs in a turn; the last step may pass it
+	mostSlices = 256                           // slices in a turn, should the clock stand still
 	timedRead  = 2 << 10                       // a shorter read is not timed: it cannot take long
 	firstRead  = 16 << 10                      // what a new connection may read at a time, in bytes
 	leastRead  = 4 << 10                       // the least that any may
@@ -59,13 +63,15 @@ func (c *Conn) Tired() bool {
 		l.slice = now
 		return false
 	}
-	if now-l.slice < sliceTime {
+	if now-l.slice < tiredTime {
 		return false
 	}
-	if l.ring.n > 0 || l.jobs.n > 0 || l.in.waiting() || l.poll.others(c) {
+	if l.in.waiting() || l.poll.others(c) || (l.ring.n > 0 || l.jobs.n > 0) && (l.fine() || now-l.slice >= coarseTime) {
 		return true
 	}
-	l.slice = now // asked again after another slice
+	if l.ring.n == 0 {
+		l.slice = now // asked again after another slice
+	}
 	return false
 }
 
@@ -75,6 +81,9 @@ func (c *Conn) Yield(tail []byte) {
 	c.unread = tail
 	c.share.yielded = true
 }
+
+// fine reports that connections with little to do were served lately, so that slices are to be small.
+func (l *Loop) fine() bool { return l.mono-l.lightAt < lightTime }
 
 // keep holds input for the next slice, behind what is kept already.
 func (c *Conn) keep(data []byte) error {
@@ -136,9 +145,12 @@ func (l *Loop) readable(c *Conn) (more bool) {
 	more = l.readConn(c)
 	if more && c.state == stOpen {
 		l.enqueue(c)
+	}
+	if c.share.queued {
 		return false
 	}
-	return more && !c.share.queued
+	l.lightAt = l.mono
+	return more
 }
 
 // serveRing gives slices to the connections in the ring. What the others have staged leaves first.
@@ -147,12 +159,15 @@ func (l *Loop) serveRing() {
 		return
 	}
 	l.prod.flush()
-	start := l.elapsed()
+	start, share := l.elapsed(), ringTime
+	if !l.fine() {
+		share = coarseTime
+	}
 	for range mostSlices {
 		c := l.ring.pop()
 		c.share.queued = false
 		l.serve(c)
-		if l.ring.n == 0 || l.elapsed()-start >= ringTime {
+		if l.ring.n == 0 || l.elapsed()-start >= share {
 			return
 		}
 	}
@@ -164,20 +179,21 @@ func (l *Loop) serve(c *Conn) {
 	if c.state != stOpen {
 		return
 	}
-	more := false
-	switch {
-	case c.share.kept != nil:
+	if c.share.kept != nil {
 		if c.pauses > 0 {
 			return // ResumeRead puts it back
 		}
-		l.replayKept(c)
-		more = true
-	case c.wantRead:
-		more = l.readConn(c)
-	default:
+		if l.replayKept(c) > sliceTime/2 && c.share.kept == nil {
+			l.enqueue(c)
+		}
+		if c.share.queued || c.state != stOpen {
+			return
+		}
+	}
+	if !c.wantRead {
 		return // the poller reports it when it is read again
 	}
-	switch {
+	switch more := l.readConn(c); {
 	case c.state != stOpen:
 	case more:
 		l.enqueue(c)
@@ -186,8 +202,8 @@ func (l *Loop) serve(c *Conn) {
 	}
 }
 
-// replayKept delivers what c has kept.
-func (l *Loop) replayKept(c *Conn) {
+// replayKept delivers what c has kept and returns how long that took.
+func (l *Loop) replayKept(c *Conn) (cost int64) {
 	s := &c.share
 	f, data := s.kept, s.kept.B[s.keptOff:]
 	s.kept = nil
@@ -198,29 +214,31 @@ func (l *Loop) replayKept(c *Conn) {
 		c.h.OnTurn(c)
 	}
 	l.cur, l.replay = nil, nil
-	l.charge(c, len(data), false)
+	cost = l.charge(c, len(data), false)
 	if !f.Shared() {
 		invariant.Mangle(f.B)
 	}
 	f.Release()
+	return cost
 }
 
-// charge judges a slice in which n bytes were delivered; full: the read got all it may.
-func (l *Loop) charge(c *Conn, n int, full bool) {
+// charge judges a slice in which n bytes were delivered; full: the read got all it may. It returns the cost, 0 when it was not timed.
+func (l *Loop) charge(c *Conn, n int, full bool) (cost int64) {
 	s := &c.share
-	var cost int64
 	if l.slice != 0 {
 		cost = l.elapsed() - l.slice
+		l.slice = 0
 	}
 	switch {
 	case s.kept != nil:
-		s.readMax = max(int32(n-(len(s.kept.B)-s.keptOff)), s.readMax/2, leastRead)
-	case cost > sliceTime && l.ring.n > 0: // a handler that does not ask
-		s.readMax = max(s.readMax/2, leastRead)
-	case full && cost < sliceTime/2:
+		s.readMax = max(int32(n-(len(s.kept.B)-s.keptOff))/2, s.readMax/2, leastRead)
+	case cost > sliceTime && l.ring.n > 0 && l.fine():
+		s.readMax = max(s.readMax/4*3, leastRead)
+	case full && (cost < sliceTime/2 || !l.fine()):
 		s.readMax = int32(min(2*int(s.readMax), l.g.cfg.ReadBuffer))
 	}
 	s.heavy = full || s.kept != nil || cost > heavyTime
+	return cost
 }
 
 // Background runs step on the loop until it returns false, a little in each turn: work that nobody waits for. A step should take

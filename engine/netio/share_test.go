@@ -96,7 +96,7 @@ func TestShareIsFair(t *testing.T) {
 	}
 	// Bounds in bytes: a slice ends at the first question after its time; the ring has one more than its time at most. The first
 	// turn is the exception: nobody is known yet, so each gets a slice.
-	slice := int(time.Duration(sliceTime)/opCost) + 8
+	slice := int(time.Duration(tiredTime)/opCost) + 8
 	ring := int(time.Duration(ringTime)/opCost) + slice
 	total := func() (n int) {
 		for _, h := range hs {
@@ -168,7 +168,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 			continue
 		}
 		if n := int(c.share.readMax); n > leastRead {
-			t.Errorf("may read %d bytes, though a slice is worth %d", n, time.Duration(sliceTime)/opCost)
+			t.Errorf("may read %d bytes, though a slice is worth %d", n, time.Duration(tiredTime)/opCost)
 		}
 		if k := c.share.kept; k != nil && cap(k.B) > bufpool.Cap(leastRead) {
 			t.Errorf("%d bytes are kept", cap(k.B))
