@@ -44,11 +44,21 @@ func (c *Conn) OnData(nc *netio.Conn, data []byte, frame *bufpool.Frame) {
 	c.foldTurn(l)
 }
 
-// askEvery is how much work is done between two looks at the clock: operations, deliveries, and 4 KiB of what they copied.
-const askEvery = 256
+// How often a feed looks at the clock: after so much work (operations, deliveries, and 4 KiB of what they copied), but at least
+// after so many operations; the first time early, as nothing is known yet.
+const (
+	askWork  = 256
+	askOps   = 128
+	askFirst = 8
+)
 
 // done is the work of the lane so far.
 func (t *laneTotals) done() int64 { return t.outMsgs + t.outBytes>>12 }
+
+// pace returns after how many operations to ask next, when the last ops of them brought work to work.
+func pace(ops int, work int64) int {
+	return min(askOps, max(1, askWork*ops/(ops+int(work))))
+}
 
 // feed decodes and handles the operations in data. frame holds data when it is counted. shared: within OnData, where the rest can
 // wait while other connections have their turn.
@@ -62,7 +72,7 @@ func (c *Conn) feed(data []byte, frame *bufpool.Frame, shared bool) {
 	l := c.lane
 	l.Frame = frame
 	op := &l.Op
-	ask := l.total.done() + askEvery
+	ops, left, mark := askFirst, askFirst, l.total.done()
 	for len(data) > 0 {
 		n, need, perr := c.next(data, op)
 		if perr != nil {
@@ -83,13 +93,16 @@ func (c *Conn) feed(data []byte, frame *bufpool.Frame, shared bool) {
 			break
 		}
 		data = data[n:]
-		if ask--; l.total.done() >= ask {
-			if shared && len(data) > 0 && c.nc.Tired() {
-				c.nc.Yield(data)
-				break
-			}
-			ask = l.total.done() + askEvery
+		if left--; left > 0 || !shared {
+			continue
 		}
+		if len(data) > 0 && c.nc.Tired() {
+			c.nc.Yield(data)
+			break
+		}
+		done := l.total.done()
+		ops = pace(ops, done-mark)
+		left, mark = ops, done
 	}
 	l.Frame = nil
 }

@@ -109,3 +109,16 @@ func TestExtend(t *testing.T) {
 	}
 	g.Release()
 }
+
+// TestPace: the dearer the operations, the sooner the clock is looked at.
+func TestPace(t *testing.T) {
+	for _, c := range []struct {
+		ops  int
+		work int64
+		want int
+	}{{askFirst, 0, askOps}, {askOps, 0, askOps}, {askOps, askOps, askOps}, {100, 300, 64}, {8, 8000, 1}, {1, 3, 64}} {
+		if got := pace(c.ops, c.work); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}

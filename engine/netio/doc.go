@@ -3,7 +3,8 @@
 //
 // Hot path, one message from socket to socket:
 //  1. poller (loop_epoll_linux.go, loop_gnet.go, loop_mem.go): a descriptor is readable.
-//  2. Loop.readConn (loop.go): one read into the loop's large buffer, which is a bufpool.Frame.
+//  2. Loop.readConn (loop.go): one read into the loop's large buffer, which is a bufpool.Frame; connections whose reads take long
+//     wait for a slice of the turn first (share.go).
 //  3. Conn.deliver (deliver.go): through the stages' Open to Handler.OnData, borrowed bytes.
 //  4. Outbox.Begin/End/AppendRef (stage_out.go): the handler appends to the staging buffer of
 //     (producer, destination); no lock, no system call, no allocation.

@@ -127,7 +127,7 @@ func (p *epollPoller) ask(evs []unix.EpollEvent) int {
 // is taken here is no loss: the tasks it was for are looked at when the turn ends.
 func (p *epollPoller) others(c *Conn) bool {
 	for _, e := range p.look[:p.ask(p.look[:])] {
-		if e.Fd < 0 || e.Fd == c.fd {
+		if e.Fd < 0 || c != nil && e.Fd == c.fd {
 			continue
 		}
 		if o := p.l.conns[e.Fd]; o != nil && !(o.share.queued && e.Events == unix.EPOLLIN) {

@@ -46,6 +46,7 @@ type Outbox struct {
 	msgs     atomic.Int64 // changed under mu
 	bytes    atomic.Int64 // changed under mu
 	soft     atomic.Int64
+	low      atomic.Int64 // the least that the soft limit can be, 0 = none
 	hard     atomic.Int64
 	deadline atomic.Int64 // nanoseconds
 	retry    atomic.Bool
@@ -127,6 +128,7 @@ func (l *segList) addCopy(b []byte, depth uint8) {
 // is full the next time.
 func (o *Outbox) SetLimits(soft, hard int64, deadline time.Duration, retry bool) {
 	o.soft.Store(soft)
+	o.low.Store(min(soft, pressedSoft))
 	o.hard.Store(hard)
 	o.deadline.Store(int64(deadline))
 	o.retry.Store(retry)
@@ -153,7 +155,7 @@ func (o *Outbox) Slow() bool { return o.above(o.pend.Load()) }
 // above reports whether n bytes are more than the soft limit, which is smaller while the group's backlog is over its budget.
 func (o *Outbox) above(n int64) bool {
 	soft := o.soft.Load()
-	return soft > 0 && n > min(soft, pressedSoft) && (n > soft || o.c.loop.g.Pressed())
+	return soft > 0 && (n > soft || n > pressedSoft && o.c.loop.g.Pressed())
 }
 
 // verdict judges extra bytes on top of what is queued, without the lock.
@@ -161,7 +163,7 @@ func (o *Outbox) verdict(extra int64) engine.Verdict {
 	if o.refuse.Load() {
 		return engine.Closed
 	}
-	if o.above(o.pend.Load() + extra) {
+	if low, n := o.low.Load(), o.pend.Load()+extra; low > 0 && n > low && o.above(n) {
 		if !o.over.Load() {
 			o.over.Store(true)
 		}

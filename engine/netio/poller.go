@@ -12,7 +12,7 @@ type poller interface {
 	remove(c *Conn)
 	// run calls Loop.beginTurn, Loop.event and Loop.endTurn until endTurn returns false.
 	run()
-	// others reports whether a connection that does not wait in the loop's ring, other than c, can be read or written now. A
+	// others reports whether a connection that does not wait in the loop's ring, other than c (nil: any), can be read or written now. A
 	// poller that cannot tell says yes.
 	others(c *Conn) bool
 	// wake makes run start a turn. Any goroutine; callers coalesce.

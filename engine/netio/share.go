@@ -27,7 +27,6 @@ const (
 	lightTime  = int64(10 * time.Millisecond)  // how long a light read makes the loop expect another one
 	heavyTime  = int64(200 * time.Microsecond) // a read that took longer sends its connection to the ring
 	jobTime    = int64(100 * time.Microsecond) // of background jobs in a turn; the last step may pass it
-	mostSlices = 256                           // slices in a turn, should the clock stand still
 	timedRead  = 2 << 10                       // a shorter read is not timed: it cannot take long
 	firstRead  = 16 << 10                      // what a new connection may read at a time, in bytes
 	leastRead  = 4 << 10                       // the least that any may
@@ -153,7 +152,8 @@ func (l *Loop) readable(c *Conn) (more bool) {
 	return more
 }
 
-// serveRing gives slices to the connections in the ring. What the others have staged leaves first.
+// serveRing gives the connections in the ring a slice each, as far as its share of the turn goes. What the others have staged leaves
+// first.
 func (l *Loop) serveRing() {
 	if l.ring.n == 0 {
 		return
@@ -163,11 +163,12 @@ func (l *Loop) serveRing() {
 	if !l.fine() {
 		share = coarseTime
 	}
-	for range mostSlices {
+	for range l.ring.n {
 		c := l.ring.pop()
 		c.share.queued = false
 		l.serve(c)
-		if l.ring.n == 0 || l.elapsed()-start >= share {
+		took := l.elapsed() - start
+		if l.ring.n == 0 || took >= share || took >= ringTime && (l.in.waiting() || l.poll.others(nil)) {
 			return
 		}
 	}
