@@ -9,7 +9,7 @@ const (
 	poolBytes  = 128 << 20 // of free frames
 	cacheBytes = 64 << 20  // of written frames of all streams that are in use
 	cacheLeast = 256 << 10 // of one stream
-	cacheMost  = 4 << 20
+	cacheMost  = 2 << 20
 )
 
 // armAge makes sure that age is called soon.
@@ -22,7 +22,7 @@ func (s *Shard) armAge() {
 
 // age lets go of memory that was not needed since the last call; it comes back as long as there is some.
 func (s *Shard) age() {
-	freed := s.pool.Age()
+	freed := s.pool.Age() + s.batches.Age()
 	inUse := 0
 	for st := range s.stores {
 		if st.InUse() {
@@ -30,7 +30,7 @@ func (s *Shard) age() {
 		}
 	}
 	limit := min(max(cacheBytes/max(inUse, 1), cacheLeast), cacheMost)
-	left := s.pool.Bytes()
+	left := s.pool.Bytes() + s.batches.Bytes()
 	for st := range s.stores {
 		n, kept := st.Age(limit)
 		freed, left = freed+n, left+kept

@@ -106,8 +106,8 @@ func (h *Host) knownStream(a *Account, sh *Shard, m *catalog.Meta) (*Stream, *st
 	if why := stream.Unsupported(b.Config); why != "" {
 		return nil, nil, errors.New(why)
 	}
-	s := &Stream{h: h, acct: a, sh: sh, name: m.Name, group: b.Group, created: b.Created, key: m.Key, batch: &op.Batch{},
-		recovering: true, damaged: b.Damaged}
+	s := &Stream{h: h, acct: a, name: m.Name, group: b.Group, created: b.Created, key: m.Key, recovering: true, damaged: b.Damaged}
+	s.assign(sh)
 	return s, b, s.openKey(b.Config)
 }
 

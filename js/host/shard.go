@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ramjet/js/advisory"
+	"ramjet/js/op"
 	"ramjet/proto/base/clock"
 	"ramjet/proto/base/rng"
 	"ramjet/proto/base/wheel"
@@ -39,6 +40,7 @@ type Shard struct {
 	advise   *advisory.Builder
 	env      stream.Env
 	stores   map[*stream.Store]*Stream
+	batches  op.Buffers
 	pool     *msgtab.Pool // frames for streams
 	ageTimer wheel.Timer
 

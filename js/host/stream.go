@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	entrySize  = 256 << 10              // a turn's batch is cut here
-	directStep = 256                    // messages of a direct get before others come
-	keepBatch  = 1 << 20                // larger ones are not used again
-	tickEvery  = 250 * time.Millisecond // at most: what expires one after the other is taken together
+	entrySize   = 256 << 10              // a turn's batch is cut here
+	directStep  = 256                    // messages of a direct get before others come
+	keepBatches = 8                      // empty ones of a stream
+	tickEvery   = 250 * time.Millisecond // at most: what expires one after the other is taken together
 
 	timerTick       = 0
 	timerCheckpoint = 1
@@ -51,7 +51,7 @@ type Stream struct {
 	out    stream.Effects
 	batch  *op.Batch
 	spare  []*op.Batch
-	drops  op.Batch // removals by retention, which are in force already
+	drops  *op.Batch // removals by retention, which are in force already
 	calls  []func(*jsapi.Error)
 	report usage
 
@@ -93,6 +93,11 @@ type Stream struct {
 	ckAgain   bool
 	ckWait    []func(error)
 	since     int64 // journal bytes since the last checkpoint
+}
+
+// assign makes sh the shard of a new stream.
+func (s *Stream) assign(sh *Shard) {
+	s.sh, s.batch, s.drops = sh, op.NewBatch(&sh.batches), op.NewBatch(&sh.batches)
 }
 
 // Interest implements stream.Retainer.
@@ -222,7 +227,7 @@ func (s *Stream) propose() {
 	if n := len(s.spare); n > 0 {
 		s.batch, s.spare = s.spare[n-1], s.spare[:n-1]
 	} else {
-		s.batch = &op.Batch{}
+		s.batch = op.NewBatch(&s.sh.batches)
 	}
 	if s.store == nil {
 		s.index++
@@ -258,11 +263,7 @@ func (s *Stream) journalDrops() {
 			s.scheduleCheckpoint()
 		}
 	}
-	if s.drops.Size() > keepBatch {
-		s.drops = op.Batch{}
-	} else {
-		s.drops.Reset()
-	}
+	s.drops.Free()
 }
 
 // barrier is who waits until the entries up to index are decided.
@@ -350,7 +351,7 @@ func (s *Stream) settle() {
 	}
 	err := s.failing
 	s.failing = nil
-	s.batch.Reset()
+	s.batch.Free()
 	s.f.Abort(err, &s.out)
 	s.flush()
 	if s.src != nil {
@@ -359,8 +360,8 @@ func (s *Stream) settle() {
 }
 
 func (s *Stream) recycle(b *op.Batch) {
-	if b.Size() <= keepBatch && len(s.spare) < 4 {
-		b.Reset()
+	b.Free()
+	if len(s.spare) < keepBatches {
 		s.spare = append(s.spare, b)
 	}
 }

@@ -20,7 +20,8 @@ import (
 // newStream makes a stream that is not served yet, with its files if it has some. API goroutine, under the account's lock.
 // restoring marks one that is to be forgotten if the server stops before it is complete.
 func (h *Host) newStream(a *Account, cfg *jsapi.StreamConfig, created time.Time, restoring bool) (*Stream, *jsapi.Error) {
-	s := &Stream{h: h, acct: a, name: cfg.Name, created: created, batch: &op.Batch{}, sh: h.pick(), restoring: restoring}
+	s := &Stream{h: h, acct: a, name: cfg.Name, created: created, restoring: restoring}
+	s.assign(h.pick())
 	if cfg.Storage == jsapi.MemoryStorage {
 		s.log = memstream.New(s.sh.pool)
 		return s, nil

@@ -4,7 +4,11 @@ package op
 type Batch struct {
 	buf []byte
 	n   int
+	mem *Buffers
 }
+
+// NewBatch returns a batch that takes its memory from mem, which may be nil.
+func NewBatch(mem *Buffers) *Batch { return &Batch{mem: mem} }
 
 // Mark is a position in a batch.
 type Mark struct{ size, n int }
@@ -12,6 +16,9 @@ type Mark struct{ size, n int }
 // Add appends a command; its slices are copied.
 func (b *Batch) Add(c *Cmd) {
 	if len(b.buf) == 0 {
+		if b.buf == nil {
+			b.buf = b.mem.get()
+		}
 		b.buf = append(b.buf, Version)
 	}
 	b.buf = Append(b.buf, c)
@@ -35,7 +42,7 @@ func (b *Batch) Bytes() []byte {
 // Take returns the entry and leaves the batch empty: the caller owns it.
 func (b *Batch) Take() []byte {
 	e := b.Bytes()
-	*b = Batch{}
+	b.buf, b.n = nil, 0
 	return e
 }
 
@@ -47,3 +54,9 @@ func (b *Batch) Truncate(m Mark) { b.buf, b.n = b.buf[:m.size], m.n }
 
 // Reset empties the batch.
 func (b *Batch) Reset() { b.buf, b.n = b.buf[:0], 0 }
+
+// Free empties the batch and gives its memory back.
+func (b *Batch) Free() {
+	b.mem.put(b.buf)
+	b.buf, b.n = nil, 0
+}

@@ -27,7 +27,7 @@ type Options struct {
 	Env          *Env
 	SegmentBytes int          // of a full-grown segment; default 16 MiB, 2 MiB when encoded
 	FlushBytes   int          // bytes collected before a write; default 256 KiB
-	CacheBytes   int          // of written frames kept in memory; default 4 MiB
+	CacheBytes   int          // of written frames kept in memory; default 2 MiB
 	IndexBytes   int          // of indexes of sealed segments kept in memory; default 64 MiB
 	MaxUnwritten int          // bytes kept while writes fail before Append fails too; default 64 MiB
 	Codec        *crypt.Codec // nil: plain files, which are mapped
@@ -42,7 +42,7 @@ const (
 	firstSegment     = 256 << 10
 	segmentRecords   = 64 << 10
 	defaultFlush     = 256 << 10
-	defaultCache     = 4 << 20
+	defaultCache     = 2 << 20
 	defaultIndexes   = 64 << 20
 	defaultUnwritten = 64 << 20
 	readWindow       = 256 << 10

@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"slices"
+	"sync"
 	"syscall"
 
 	"ramjet/store/msgtab"
@@ -316,7 +317,9 @@ func (s *Store) seal(seg *msgtab.Segment) {
 	seg.TTLs = nil
 	ix := seg.Ix
 	s.enqueue(func() error {
-		d := describe(sum, ix, ids, keys)
+		d := details.Get().(*detail)
+		defer details.Put(d)
+		describe(d, sum, ix, ids, keys)
 		sum.chunks = nil
 		if f.gone.Load() {
 			return nil
@@ -343,10 +346,13 @@ func (s *Store) chunksOf(f *file) []chunk {
 	return walkChunks(b, s.Salt(), 1<<32-1)
 }
 
-// describe fills the subjects of a summary and returns the index to write. Writer.
-func describe(sum *summary, ix *msgtab.Index, ids []subjidx.ID, keys [][]byte) *detail {
+// details keeps the memory of indexes that were written: 1 MiB for a segment of small messages.
+var details = sync.Pool{New: func() any { return &detail{} }}
+
+// describe fills the subjects of a summary, and d with the index to write. Writer.
+func describe(d *detail, sum *summary, ix *msgtab.Index, ids []subjidx.ID, keys [][]byte) {
 	n := ix.Len()
-	d := &detail{sizes: make([]uint32, n), seqs: make([]uint64, n), lids: make([]uint32, n)}
+	d.sizes, d.seqs, d.lids = slices.Grow(d.sizes[:0], n)[:n], slices.Grow(d.seqs[:0], n)[:n], slices.Grow(d.lids[:0], n)[:n]
 	sum.subjects = make([]subjectCount, len(ids))
 	for i, k := range keys {
 		sum.subjects[i].key = k
@@ -361,7 +367,6 @@ func describe(sum *summary, ix *msgtab.Index, ids []subjidx.ID, keys [][]byte) *
 		sc.n++
 		sc.last = d.seqs[i]
 	}
-	return d
 }
 
 // writeFooter makes a file sealed. Writer.
