@@ -527,6 +527,13 @@ func TestItemQueue(t *testing.T) {
 	if q.bytes != 0 || len(q.spare) > keepArenas {
 		t.Errorf("%d bytes, %d arenas", q.bytes, len(q.spare))
 	}
+	held := len(q.spare) * arenaSize
+	if freed, left := q.age(); freed != 0 || left != held {
+		t.Errorf("%d bytes were let go at once, %d of %d are left", freed, left, held)
+	}
+	if freed, left := q.age(); freed != held || left != 0 || held == 0 {
+		t.Errorf("%d of %d bytes were let go, %d are left", freed, held, left)
+	}
 	if q.push(item{port: p, kind: p.kind}, m, 10, packetCost).ok {
 		t.Error("more bytes than may wait")
 	}

@@ -22,7 +22,8 @@ func (s *Shard) armAge() {
 
 // age lets go of memory that was not needed since the last call; it comes back as long as there is some.
 func (s *Shard) age() {
-	freed := s.pool.Age() + s.batches.Age()
+	freed, left := s.in.age()
+	freed += s.pool.Age() + s.batches.Age()
 	inUse := 0
 	for st := range s.stores {
 		if st.InUse() {
@@ -30,7 +31,7 @@ func (s *Shard) age() {
 		}
 	}
 	limit := min(max(cacheBytes/max(inUse, 1), cacheLeast), cacheMost)
-	left := s.pool.Bytes() + s.batches.Bytes()
+	left += s.pool.Bytes() + s.batches.Bytes()
 	for st := range s.stores {
 		n, kept := st.Age(limit)
 		freed, left = freed+n, left+kept

@@ -4,7 +4,7 @@ import "sync"
 
 const (
 	arenaSize  = 64 << 10
-	keepArenas = 16
+	keepArenas = 128
 	ownBuffer  = arenaSize / 4 // larger messages get memory of their own
 	packetCost = 128           // bytes a message counts for beyond its own
 )
@@ -19,6 +19,7 @@ type itemQueue struct {
 	arena []byte // being filled
 	full  [][]byte
 	spare [][]byte
+	least int // fewest spare arenas since the last age
 
 	busy  [][]byte // hold what is being handled. Owner
 	small int      // batches in a row that needed little of their memory. Owner
@@ -78,6 +79,7 @@ func (q *itemQueue) room(n int) []byte {
 	}
 	if k := len(q.spare); k > 0 {
 		q.arena, q.spare = q.spare[k-1], q.spare[:k-1]
+		q.least = min(q.least, k-1)
 	} else {
 		q.arena = make([]byte, 0, arenaSize)
 	}
@@ -124,6 +126,17 @@ func (q *itemQueue) take(spent []item) []item {
 	q.busy, q.full = q.full, q.busy[:0]
 	q.mu.Unlock()
 	return batch
+}
+
+// age lets go of the arenas that were not needed since the last call; it returns the bytes of these, and of those that stay.
+func (q *itemQueue) age() (freed, left int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(q.least, len(q.spare))
+	q.least = copy(q.spare, q.spare[n:])
+	clear(q.spare[q.least:])
+	q.spare = q.spare[:q.least]
+	return n * arenaSize, q.least * arenaSize
 }
 
 // done gives back the memory of what take returned last; bytes is what its messages counted for.

@@ -139,8 +139,8 @@ func (t *Table) frameFor(tail *Segment, n int) []byte {
 	return make([]byte, 0, size)
 }
 
-// Recycle takes back the memory of a frame that is in no segment any more, of a table that keeps few frames.
-func (t *Table) Recycle(b []byte) { t.pool.putFew(b) }
+// Recycle takes back the memory of a frame that is in no segment any more.
+func (t *Table) Recycle(b []byte) { t.pool.put(b) }
 
 // RecycleAll takes back the memory of all frames of a segment that left the table.
 func (t *Table) RecycleAll(s *Segment) {

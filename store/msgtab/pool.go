@@ -71,17 +71,6 @@ func (p *Pool) Turn() {
 	p.graves = p.graves[:0]
 }
 
-// keepSmall is how many frames wait at most of streams in files, which give back and take all the time.
-const keepSmall = 16
-
-// putFew is put for what is needed again soon and in small numbers.
-func (p *Pool) putFew(b []byte) {
-	if p == nil || p.Bytes() >= keepSmall*FrameSize {
-		return
-	}
-	p.put(b)
-}
-
 // Age lets go of the frames that nobody needed since the last call, and of the indexes, and returns the bytes of the frames.
 func (p *Pool) Age() int {
 	p.mu.Lock()
