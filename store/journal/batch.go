@@ -49,6 +49,17 @@ const (
 type arenas struct {
 	list  [][]byte
 	bytes int
+	most  int // bytes kept; 0: maxArenas
+}
+
+// keep sets how many bytes are kept and lets go of what is more.
+func (a *arenas) keep(most int) {
+	a.most = most
+	for n := len(a.list) - 1; n >= 0 && a.bytes > most; n-- {
+		a.bytes -= cap(a.list[n])
+		a.list[n] = nil
+		a.list = a.list[:n]
+	}
 }
 
 // get returns an empty arena of at least n bytes.
@@ -67,7 +78,7 @@ func (a *arenas) get(n int) []byte {
 
 // put takes back an arena, or the part of one that is large enough.
 func (a *arenas) put(c []byte) {
-	if cap(c) >= arenaSize && a.bytes+cap(c) <= maxArenas {
+	if cap(c) >= arenaSize && a.bytes+cap(c) <= max(a.most, maxArenas) {
 		a.list = append(a.list, c[:0])
 		a.bytes += cap(c)
 	}

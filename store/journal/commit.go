@@ -178,7 +178,12 @@ func (l *Log) reuse() {
 			own()
 		}
 	}
+	most := maxArenas
+	if l.unsyncedN >= maxUnsynced/2 {
+		most = maxUnsynced // the next ones will need as much, and garbage would take as much again
+	}
 	l.mu.Lock()
+	l.mu.arenas.keep(most)
 	for _, b := range l.unsynced {
 		b.reset(&l.mu.arenas)
 		if len(l.mu.free) < 4 {

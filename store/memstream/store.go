@@ -10,7 +10,8 @@ import (
 const (
 	segmentBytes   = 248 << 10 // a little less than its frames hold, which do not fill up to the last byte
 	segmentRecords = 8192
-	thinMin        = 32 // removed messages before copying pays
+	thinMin        = 32        // removed messages before copying pays
+	thinSlack      = 512 << 10 // bytes of removed messages that a stream may hold beyond as much as it has
 )
 
 // Store is a stream store in memory; see js/stream.Log for what its methods promise. Owner: the shard of the stream.
@@ -59,24 +60,24 @@ func (h *host) Tail(s *msgtab.Segment, seq uint64, n int) *msgtab.Segment {
 
 func (h *host) Erase(s *msgtab.Segment, i int) { h.EraseInMemory(s, i, uint64(i)+1) }
 
-// Thinned copies a segment when half of it is gone.
+// Thinned copies segments of which half is gone.
 func (h *host) Thinned(s *msgtab.Segment) {
-	gone := s.N - s.Live
 	if s.Live == 0 {
 		h.Discard(s)
 		h.RecycleAll(s)
 		return
 	}
-	if gone < thinMin || gone < s.Live || h.GoesSoon(s) {
+	if !h.TimeToThin(thinSlack / 4) {
 		return
 	}
-	if !s.Sealed {
-		h.Seal(s)
-		s.TTLs = nil
-	}
-	olds := h.Neighbours(s, func(o *msgtab.Segment) bool { return o.Sealed }, segmentBytes/2, segmentRecords, math.MaxUint32)
-	h.nextID++
-	if fresh := h.Rewrite(olds, h.nextID); fresh != nil {
+	sealed := func(o *msgtab.Segment) bool { return o.Sealed }
+	for s := h.Worst(thinMin, thinSlack, sealed); s != nil; s = h.Worst(thinMin, thinSlack, sealed) {
+		olds := h.Neighbours(s, sealed, segmentBytes/2, segmentRecords, math.MaxUint32)
+		h.nextID++
+		fresh := h.Rewrite(olds, h.nextID)
+		if fresh == nil {
+			return
+		}
 		h.Replace(olds, fresh)
 		for _, o := range olds {
 			h.RecycleAll(o)

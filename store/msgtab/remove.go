@@ -33,7 +33,9 @@ func (t *Table) remove(p place, a store.Avail, erase bool) {
 		t.never.Remove(seq)
 	}
 	if a == store.Hit {
-		t.bytes -= min(t.bytes, t.charge(p.seg, p.i))
+		n := t.charge(p.seg, p.i)
+		t.bytes -= min(t.bytes, n)
+		t.removed += int(n)
 		t.uncount(p.seg.Ix.ID(p.i), seq)
 		p.seg.Live--
 		if erase {
@@ -67,9 +69,36 @@ func (t *Table) remove(p place, a store.Avail, erase bool) {
 	t.tidy()
 }
 
-// GoesSoon reports whether only the beginning of s is gone, and that takes less space than the stream: s will leave the table as a
+// TimeToThin reports, once for so many bytes that were removed, that somebody should look for segments to copy.
+func (t *Table) TimeToThin(bytes int) bool {
+	if t.removed < bytes {
+		return false
+	}
+	t.removed = 0
+	return true
+}
+
+// Worst returns the segment that it pays most to copy, of those that ok allows: the larger part of it, and least records or more, are
+// gone, it will not go by itself, and in all segments together more is gone than is live, and slack bytes. Nil: none. With less
+// patience a stream of which most messages are replaced soon, as of a key-value bucket, would be copied all the time.
+func (t *Table) Worst(least, slack int, ok func(*Segment) bool) (worst *Segment) {
+	dead, most := 0, 0
+	for _, s := range t.segs {
+		n := int(s.End) - s.LiveBytes()
+		dead += n
+		if gone := s.N - s.Live; n > most && gone >= least && gone >= s.Live && ok(s) && !t.goesSoon(s) {
+			worst, most = s, n
+		}
+	}
+	if dead <= int(t.bytes)+slack {
+		return nil
+	}
+	return worst
+}
+
+// goesSoon reports whether only the beginning of s is gone, and that takes less space than the stream: s will leave the table as a
 // whole, as those of a stream at its limit do, so that copying what is left would be for nothing.
-func (t *Table) GoesSoon(s *Segment) bool {
+func (t *Table) goesSoon(s *Segment) bool {
 	if t.first <= s.First || t.first > s.Last || uint64(int(s.End)-s.LiveBytes()) > t.bytes {
 		return false
 	}

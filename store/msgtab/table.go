@@ -56,6 +56,7 @@ type Table struct {
 	ttl         ttlHeap
 	never       seqset.Set // messages exempt from the age limit
 	pool        *Pool
+	removed     int          // bytes, since TimeToThin said so
 	ids         []subjidx.ID // scratch
 }
 

@@ -13,19 +13,26 @@ import (
 // thinMin returns how many messages must be gone before a rewrite pays.
 func (s *Store) thinMin() int { return min(max(s.o.SegmentBytes>>15, 8), 64) }
 
-// Thinned rewrites a sealed segment of which half is gone, with small neighbours. An empty tail that takes space is given up.
+// Thinned has segments rewritten of which half is gone, with small neighbours. An empty tail that takes space is given up.
 func (h *host) Thinned(seg *msgtab.Segment) {
-	if !seg.Sealed {
-		if s := (*Store)(h); seg.Live == 0 && (s.failed != nil || int(seg.End) >= s.o.FlushBytes) {
-			s.Discard(seg)
-			s.forget(seg)
-		}
+	s := (*Store)(h)
+	if !seg.Sealed && seg.Live == 0 && (s.failed != nil || int(seg.End) >= s.o.FlushBytes) {
+		s.Discard(seg)
+		s.forget(seg)
+	}
+	if s.TimeToThin(s.o.SegmentBytes / 16) {
+		s.compactWorst()
+	}
+}
+
+// compactWorst rewrites, one after the other, the segments for which it pays. Owner.
+func (s *Store) compactWorst() {
+	if s.compacting {
 		return
 	}
-	if gone := seg.N - seg.Live; gone < (*Store)(h).thinMin() || gone < seg.Live || h.GoesSoon(seg) {
-		return
+	if seg := s.Worst(s.thinMin(), s.o.SegmentBytes/4, movable); seg != nil {
+		s.compact(seg)
 	}
-	(*Store)(h).compact(seg)
 }
 
 // compactErased rewrites, one after the other, encoded segments with content to be destroyed, and plain ones of a stream that is
@@ -202,5 +209,7 @@ func (s *Store) compacted(olds []*msgtab.Segment, f *file, c *collector, err err
 		s.forget(o)
 	}
 	s.account(seg)
-	s.compactErased()
+	if s.compactErased(); !s.compacting {
+		s.compactWorst()
+	}
 }

@@ -441,7 +441,7 @@ func TestTrace(t *testing.T) {
 	s.Remove(2, true)
 	_ = checkpoint(s, 23, "x")
 	section("erase")
-	for q := uint64(3); q < 16; q++ {
+	for q := uint64(3); q < 21; q++ {
 		s.Remove(q, false)
 	}
 	s.Poll()

@@ -293,12 +293,16 @@ func (s *Store) forget(seg *msgtab.Segment) {
 	f.gone.Store(true)
 	s.unwritten -= int(seg.End - f.queued)
 	s.dropped = append(s.dropped, f.id)
+	frames := seg.Frames
 	s.hot = slices.DeleteFunc(s.hot, func(h hotFrame) bool {
-		if h.seg == seg {
-			s.hotBytes -= h.n
-			return true
+		if h.seg != seg {
+			return false
 		}
-		return false
+		s.hotBytes -= h.n
+		if !h.heap {
+			frames = slices.DeleteFunc(frames, func(fr msgtab.Frame) bool { return fr.Off == h.off })
+		}
+		return true
 	})
 	if seg.Ix != nil && seg.Sealed {
 		s.indexBytes -= seg.Ix.Memory()
@@ -311,6 +315,11 @@ func (s *Store) forget(seg *msgtab.Segment) {
 			f.f = nil
 		}
 		f.dirty = false
+		s.post(func() { // no job of this file is left that writes from them
+			for i := range frames {
+				s.Recycle(frames[i].B)
+			}
+		})
 		return nil
 	}, nil)
 }
