@@ -26,6 +26,9 @@ type Account struct {
 	conns atomic.Uint64
 	gone  gone
 
+	remoteTotal atomic.Uint64 // connections on other servers, as conns
+	remote      remotes
+
 	quoted  string // the name as JSON
 	imports importer
 	replies Replies
@@ -95,9 +98,7 @@ func (a *Account) Attach(k engine.Kind) (ok bool) {
 	for {
 		old := a.conns.Load()
 		clients, leafs := split(old)
-		lim := &a.Snap().Limits
-		if k == engine.Client && reached(clients+leafs, lim.MaxConn) ||
-			k == engine.Leaf && reached(leafs, lim.MaxLeafs) {
+		if a.full(k, clients, leafs) {
 			return false
 		}
 		if a.conns.CompareAndSwap(old, old+u) {
@@ -109,8 +110,14 @@ func (a *Account) Attach(k engine.Kind) (ok bool) {
 // Full reports that Attach would refuse a connection of kind k now. Any goroutine.
 func (a *Account) Full(k engine.Kind) bool {
 	clients, leafs := a.Conns()
+	return a.full(k, clients, leafs)
+}
+
+// full reports that clients and leafnodes of this server and of others fill the limits for a connection of kind k.
+func (a *Account) full(k engine.Kind, clients, leafs int) bool {
 	lim := &a.Snap().Limits
-	return k == engine.Client && reached(clients+leafs, lim.MaxConn) || k == engine.Leaf && reached(leafs, lim.MaxLeafs)
+	rc, rl := a.RemoteConns()
+	return k == engine.Client && reached(clients+leafs+rc+rl, lim.MaxConn) || k == engine.Leaf && reached(leafs+rl, lim.MaxLeafs)
 }
 
 // Detach counts a connection out that Attach counted in. Any goroutine.

@@ -164,6 +164,10 @@ func (p *pass) answer(x *account.Replies) bool {
 	}
 	direct(m, []byte(reply.To))
 	m.Account, m.Crossed = reply.In.Ref(), true
+	if m.Origin == engine.Router {
+		// New in the requestor's account: who waits for it may be on any server, also on the one it came from.
+		m.Origin, m.OriginID = engine.Account, 0
+	}
 	var out Outcome
 	if m.Trace == nil || p.enterTraced(reply.In.Name(), answered.Route(), m.Route(), false) {
 		out = r.route(ctx, reply.In.Index(), m, nil, &via)

@@ -249,14 +249,22 @@ func (s *Server) shrinkTo(limit int) {
 
 // shrinkAccounts closes the newest clients of accounts that have more than their max_connections now.
 func (s *Server) shrinkAccounts() {
-	s.accounts.Range(func(a *account.Account) bool {
-		clients, _ := a.Conns()
-		if limit := a.Snap().Limits.MaxConn; limit >= 0 && clients > limit {
-			n := s.closeNewest(a, limit, wire.TextMaxAccountConnections, netio.ReasonMaxAccountConnections)
-			s.log.Logf(engine.Info, "", "Closed %d connections to fall within max_connections of account %q", n, a.Name())
-		}
-		return true
-	})
+	s.accounts.Range(func(a *account.Account) bool { s.shrinkAccount(a); return true })
+}
+
+// shrinkAccount closes the newest clients of an account that has more than its max_connections, those on other servers
+// included. Any goroutine but a loop's.
+func (s *Server) shrinkAccount(a *account.Account) {
+	clients, _ := a.Conns()
+	elsewhere, leafs := a.RemoteConns()
+	limit := a.Snap().Limits.MaxConn
+	if limit < 0 || clients+elsewhere+leafs <= limit {
+		return
+	}
+	// The others close theirs too: rather too many than one server all of them.
+	if n := s.closeNewest(a, max(limit-elsewhere-leafs, 0), wire.TextMaxAccountConnections, netio.ReasonMaxAccountConnections); n > 0 {
+		s.log.Logf(engine.Info, "", "Closed %d connections to fall within max_connections of account %q", n, a.Name())
+	}
 }
 
 // closeNewest closes the newest clients, of account a or of all, until limit are left, and returns how many.

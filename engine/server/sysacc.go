@@ -13,7 +13,7 @@ func (s *Server) newSysacc() *sysacc.Service {
 		ID: s.id, Version: NATSVersion, StartTime: s.startTime, Seed: s.seed,
 		Clock: s.clk, Logger: s.log, Name: s.Name, Options: s.opts.Load,
 		Accounts: s.accounts, Registry: s.registry, Router: s.router,
-		Routes: s.routeStats, Cluster: s.clusterName, Gateways: s.gatewayStats,
+		Joined: s.joined, Shrink: s.shrinkAccount, Routes: s.routeStats, Cluster: s.clusterName, Gateways: s.gatewayStats,
 		Counters: v.Counters, Usage: v.Usage, Pages: s.pages,
 		JetStream: func() bool { return v.JetStream() != nil },
 		Reload:    s.ReloadFile,

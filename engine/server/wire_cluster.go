@@ -130,6 +130,12 @@ func (s *Server) clusterURLs() (client, ws []string) {
 	return unique(client, pc), unique(ws, pw)
 }
 
+// joined reports that there may be other servers.
+func (s *Server) joined() bool {
+	o := s.opts.Load()
+	return hasCluster(o) || hasGateway(o)
+}
+
 // clusterName is the name of the server's cluster, "" for none.
 func (s *Server) clusterName() string {
 	if s.routes == nil {

@@ -30,6 +30,10 @@ type Port struct {
 	Pages       Pages
 	// Routes are the figures of the routes; nil: none.
 	Routes func() []sysapi.RouteStat
+	// Joined says whether there may be other servers; nil: never.
+	Joined func() bool
+	// Shrink closes the newest clients of an account that has more than it may, here and on other servers; nil: nothing.
+	Shrink func(*account.Account)
 	// Cluster is the name of the cluster, "" for none; nil: none.
 	Cluster func() string
 	// Gateways are the figures of the connections to other clusters; nil: there are none.

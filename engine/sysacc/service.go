@@ -34,6 +34,8 @@ type Service struct {
 	ending  atomic.Bool
 	waiting atomic.Int64 // bytes of queued requests
 	dropped atomic.Int64
+	active  atomic.Int64 // other servers
+	others  others
 	seq     atomic.Uint64
 	ids     *rng.NUID // owner: the event worker
 
@@ -75,7 +77,8 @@ func (s *Service) Start() error {
 	}
 	s.timers = append(s.timers,
 		s.every(firstStats, lastStats, func() { s.events.push(s.sendStats) }),
-		s.every(connsEvery, connsEvery, s.tellAllConns))
+		s.every(connsEvery, connsEvery, s.tellAllConns),
+		s.every(orphanSweep, orphanSweep, s.sweepServers))
 	return nil
 }
 
@@ -113,6 +116,9 @@ func (s *Service) hear(a *account.Account) error {
 	}
 	table, kind := s.accountTable(), engine.Account
 	if a == s.system {
+		if err := s.watchServers(a); err != nil {
+			return err
+		}
 		table, kind = s.systemTable(), engine.System
 	}
 	for _, e := range table {

@@ -40,7 +40,7 @@ func (s *Service) stats() *sysapi.ServerStatsEvent {
 		Received: data(c.InMsgs, c.InBytes), ReceivedClients: data(c.InClientMsgs, c.InClientBytes),
 		SlowConsumers: c.SlowConsumers, Stale: c.Stale, Stalled: c.Stalled,
 		SlowConsumerStats: kinds(&c.SlowByKind), StaleStats: kinds(&c.StaleByKind),
-		ActiveServers: 1, MaxProcs: runtime.GOMAXPROCS(0), JetStream: s.p.Pages.JetStreamStats(),
+		ActiveServers: 1 + int(s.active.Load()), MaxProcs: runtime.GOMAXPROCS(0), JetStream: s.p.Pages.JetStreamStats(),
 	}
 	if s.p.Routes != nil {
 		v.Routes = s.p.Routes()
