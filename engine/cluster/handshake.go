@@ -63,7 +63,7 @@ func (r *Route) onConnect(op *wire.Op) error {
 	if !r.svc.agree(c.Cluster, c.ClusterDynamic, c.Name) {
 		return r.nameConflict(c.Cluster)
 	}
-	r.peerID = c.Name
+	r.creds = c
 	r.lnoc, r.lnocu, r.ln = c.LNOC, c.LNOCU || c.LN, c.LN
 	r.SetHeaders(c.Headers && !r.svc.options().NoHeaderSupport)
 	r.Limits().MustConnect = false

@@ -184,6 +184,9 @@ func (s *Service) SyncAccounts() {
 		ids = append(ids, id)
 	}
 	s.mu.Unlock()
+	for _, r := range all {
+		r.on(r.adopt)
+	}
 	for _, id := range ids {
 		s.mend(id)
 	}
@@ -242,6 +245,7 @@ func (r *Route) onSub(op *wire.Op) {
 	a := r.lookup(op.Account)
 	if a == nil {
 		r.Logf(engine.Debug, "", "Unknown account %q for remote subject %q", op.Account, op.Subject)
+		r.keepUnknown(op)
 		return
 	}
 	if !r.svc.currentPerms().canExport(op.Subject) {
@@ -274,6 +278,7 @@ func (r *Route) onSub(op *wire.Op) {
 func (r *Route) onUnsub(op *wire.Op) {
 	s := r.subs.Delete(r.sid(op))
 	if s == nil {
+		delete(r.unknown, string(r.sid(op)))
 		return
 	}
 	r.nremote.Add(-1)
@@ -281,6 +286,36 @@ func (r *Route) onUnsub(op *wire.Op) {
 		a.Index().Remove(s)
 	} else {
 		r.unindex(s)
+	}
+}
+
+// maxUnknown bounds the interest that a route keeps for accounts that are not known yet.
+const maxUnknown = 64 << 10
+
+// keepUnknown keeps interest for an account that a resolver may bring later.
+func (r *Route) keepUnknown(op *wire.Op) {
+	if r.svc.options().Resolver == nil || len(r.unknown) >= maxUnknown {
+		return
+	}
+	if r.unknown == nil {
+		r.unknown = map[string]*interest.Sub{}
+	}
+	sid := r.sid(op)
+	r.unknown[string(sid)] = interest.NewSub(op.Subject, op.Queue, sid, op.Weight, r)
+}
+
+// adopt notes the interest that was kept for accounts that exist now.
+func (r *Route) adopt() {
+	for sid, s := range r.unknown {
+		a := r.Env().Accounts.Lookup(sid[:accountLen(sid)])
+		if a == nil {
+			continue
+		}
+		delete(r.unknown, sid)
+		if r.svc.currentPerms().canExport([]byte(s.Subject())) && r.subs.Get([]byte(sid)) == nil && a.Index().Insert(s) == nil {
+			r.subs.Put(s)
+			r.nremote.Add(1)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"ramjet/engine/config"
 	"ramjet/engine/interest"
 	"ramjet/proto/sysapi"
+	"ramjet/proto/wire"
 )
 
 // subsTimeout bounds the wait for the subscriptions of one route.
@@ -31,15 +32,31 @@ func shown(p *config.SubjectPerm) *sysapi.SubjectPermission {
 	return &sysapi.SubjectPermission{Allow: p.Allow, Deny: p.Deny}
 }
 
+// announcedPerms are the permissions that the server with that id has announced.
+func (s *Service) announcedPerms(id string) (imports, exports *sysapi.SubjectPermission) {
+	conv := func(p *wire.PermInfo) *sysapi.SubjectPermission {
+		if p == nil {
+			return nil
+		}
+		return &sysapi.SubjectPermission{Allow: p.Allow, Deny: p.Deny}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.peers[id]; p != nil {
+		imports, exports = conv(p.info.Import), conv(p.info.Export)
+	}
+	return imports, exports
+}
+
 // describe returns the monitoring view of r.
 func (r *Route) describe(now time.Time, o *sysapi.RoutezOptions) sysapi.RouteInfo {
 	var i sysapi.ConnInfo
 	r.Snapshot(&i, now, false)
-	c := r.svc.options().Cluster
+	imports, exports := r.svc.announcedPerms(r.remoteID)
 	out := sysapi.RouteInfo{
 		Rid: i.Cid, RemoteID: r.remoteID, RemoteName: r.remoteName, DidSolicit: r.member != nil, IsConfigured: r.configured,
 		IP: i.IP, Port: i.Port, Start: i.Start, LastActivity: i.LastActivity, RTT: i.RTT, Uptime: i.Uptime, Idle: i.Idle,
-		Import: shown(c.Import), Export: shown(c.Export), Pending: i.Pending,
+		Import: imports, Export: exports, Pending: i.Pending,
 		InMsgs: i.InMsgs, OutMsgs: i.OutMsgs, InBytes: i.InBytes, OutBytes: i.OutBytes,
 		NumSubs: uint32(max(0, r.nremote.Load())), Account: r.account, Compression: r.comp.Mode(),
 	}

@@ -39,8 +39,15 @@ func (s *Service) Reload(cur *config.Options) {
 		s.Broadcast()
 		s.changed()
 	}
+	recheck := !reflect.DeepEqual(was.Auth, now.Auth) || was.TLS != now.TLS // who was let in must be let in now
 	s.each(func(r *Route) {
 		r.on(func() {
+			if r.member == nil && recheck {
+				if ok, pending := r.authorize(&r.creds); !ok && !pending {
+					_ = r.deny(r.creds.User)
+					return
+				}
+			}
 			r.SetOutputLimits(o)
 			r.SetPing(keepAlive(o))
 			if t := now.TLS; t != nil {
@@ -196,6 +203,9 @@ func (s *Service) eachPeerOf(account string, fn func(*Route)) {
 	s.mu.Lock()
 	var all []*Route
 	for _, p := range s.peers {
+		if p.size == 0 {
+			continue // its only connection carries every account
+		}
 		if r := p.pool[slotOf(account, len(p.pool))]; r != nil {
 			all = append(all, r)
 		}

@@ -43,11 +43,13 @@ type Route struct {
 	nonce  string
 	tls    string // server name of the handshake
 
-	peerID string // as CONNECT says, until registered
-	subs   interest.SidTable
-	key    []byte // scratch of sids
-	last   *account.Account
-	byName string // name of last
+	creds wire.RouteConnect // of a server that was let in, kept for reload
+	subs  interest.SidTable
+	key   []byte // scratch of sids
+	// unknown is interest for accounts that a resolver may bring later, by sid.
+	unknown map[string]*interest.Sub
+	last    *account.Account
+	byName  string // name of last
 	// lastCluster is the cluster of the last message of a leafnode.
 	lastCluster string
 

@@ -8,8 +8,8 @@ import (
 	"ramjet/engine/interest"
 )
 
-// weightDelay is how long a change of the number of members of a queue group may wait for others, so that a connection
-// that comes or goes with many members is one line and not many. That there are members at all is told at once.
+// weightDelay is how long the loss of members of a queue group may wait for more, so that a connection that goes with
+// many of them is one line and not many. New members, and that there are none any more, are told at once.
 const weightDelay = 2 * time.Millisecond
 
 // weights are the queue groups that a route has announced. mu is a leaf, taken below the lock of a part of a ledger.
@@ -25,8 +25,8 @@ type weightKey struct {
 	subject, queue, origin string
 }
 
-// defers reports whether the change is told later, by tell. loop posts its argument to the loop of the route, to be run
-// after weightDelay. Any goroutine; changes of one key come one after the other.
+// defers reports whether the change is told later, by tell; then later has been called, which must arrange for flush to be
+// called once. Any goroutine; changes of one key come one after the other.
 func (w *weights) defers(a *account.Account, c *interest.Change, tell func(), later func()) bool {
 	k := weightKey{a, c.Subject, c.Queue, c.Origin}
 	w.mu.Lock()
@@ -41,7 +41,8 @@ func (w *weights) defers(a *account.Account, c *interest.Change, tell func(), la
 		return false
 	}
 	w.told[k] = c.Weight
-	if before == 0 || before == c.Weight {
+	if c.Weight >= before {
+		delete(w.pending, k)
 		return false
 	}
 	w.pending[k] = tell

@@ -44,7 +44,7 @@ func (s *Service) watchServers(a *account.Account) error {
 		return nil
 	}
 	for subject, fn := range map[string]func(subject string, body []byte){
-		anyStats: s.otherStats, anyShutdown: s.otherGone, anyConns: s.otherConns,
+		anyStats: s.otherStats, anyShutdown: s.otherGone, anyConns: s.otherConns, s.subjects.answers: s.otherConns,
 	} {
 		l := listener{local: dispatch.NewLocal(a.Index(), engine.System, 0, func(_ engine.LoopID, m *engine.Msg) { s.heardOf(m, fn) })}
 		var err error
@@ -54,6 +54,23 @@ func (s *Service) watchServers(a *account.Account) error {
 		s.heard[a] = append(s.heard[a], l)
 	}
 	return nil
+}
+
+// askConns asks the other servers how many connections an account has there.
+func (s *Service) askConns(a *account.Account) {
+	if s.p.Joined == nil || !s.p.Joined() {
+		return
+	}
+	name := a.Name()
+	s.note(func(w *worker) {
+		s.send(w, accountPrefix+name+".CONNS", s.subjects.answers, &connsRequest{Server: *s.serverInfo(), Account: name})
+	})
+}
+
+// connsRequest is the question of another server.
+type connsRequest struct {
+	Server  sysapi.ServerInfo `json:"server"`
+	Account string            `json:"acc"`
 }
 
 // heardOf queues an event of another server. Own ones, and what does not come from a server, are ignored. Any goroutine.
@@ -85,6 +102,7 @@ func (s *Service) other(id string) *otherServer {
 		o = &otherServer{accounts: map[string]bool{}}
 		s.others.seen[id] = o
 		s.active.Store(int64(len(s.others.seen)))
+		s.tellAllConns() // new here, it has to know what counts in the limits
 	}
 	o.heard = s.p.Clock.Now()
 	return o

@@ -94,7 +94,9 @@ func (s *Service) Sync() error {
 	s.p.Accounts.Range(func(a *account.Account) bool {
 		live[a] = true
 		if s.heard[a] == nil && err == nil {
-			err = s.hear(a)
+			if err = s.hear(a); a != s.system {
+				s.askConns(a)
+			}
 		}
 		return true
 	})

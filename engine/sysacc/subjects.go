@@ -17,12 +17,12 @@ const (
 )
 
 // subjects are those that contain the id of the server.
-type subjects struct{ own, authErr, stats, shutdown, lameDuck string }
+type subjects struct{ own, authErr, stats, shutdown, lameDuck, answers string }
 
 func newSubjects(id string) subjects {
 	e := "$SYS.SERVER." + id
 	return subjects{own: "$SYS.REQ.SERVER." + id + ".", authErr: e + ".CLIENT.AUTH.ERR", stats: e + ".STATSZ",
-		shutdown: e + ".SHUTDOWN", lameDuck: e + ".LAMEDUCK"}
+		shutdown: e + ".SHUTDOWN", lameDuck: e + ".LAMEDUCK", answers: "$SYS._INBOX_." + id}
 }
 
 func connectSubject(acc string) string    { return "$SYS.ACCOUNT." + acc + ".CONNECT" }
