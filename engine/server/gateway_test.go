@@ -360,3 +360,38 @@ func TestGatewayTLS(t *testing.T) {
 	}
 	_ = bl
 }
+
+// TestGatewayLeaf: a leafnode of one cluster and a client of another ask each other.
+func TestGatewayLeaf(t *testing.T) {
+	oa := clusterOptions("A")
+	oa.Leafnodes = &config.LeafOptions{Host: "127.0.0.1", Port: -1}
+	a, _ := testServer(t, oa)
+	b, _ := testServer(t, clusterOptions("B", a))
+	u, _ := url.Parse("nats://" + source{a}.Listeners()["leafnode"])
+	spoke, _ := testServer(t, &config.Options{ServerName: "spoke", Leafnodes: &config.LeafOptions{
+		Remotes: []*config.RemoteLeaf{{URLs: []*url.URL{u}}}}})
+	joined(t, 1, a, b)
+	answer := func(s *Server, subject string) {
+		nc := gatewayClient(t, s)
+		if _, err := nc.Subscribe(subject, func(m *nats.Msg) {
+			if strings.HasPrefix(m.Reply, "_GR_") {
+				t.Errorf("reply %q", m.Reply)
+			}
+			_ = m.Respond([]byte(subject))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		_ = nc.Flush()
+	}
+	answer(b, "at.b")
+	answer(spoke, "at.spoke")
+	for s, subject := range map[*Server]string{b: "at.spoke", spoke: "at.b"} {
+		until(t, s.Name()+" hears of "+subject, func() bool { return s.accounts.Global().Index().HasInterest([]byte(subject)) })
+		for range 3 {
+			nc := gatewayClient(t, s)
+			if r, err := nc.Request(subject, nil, gatewayPatience); err != nil || string(r.Data) != subject {
+				t.Fatalf("%s from %s: %v, error %v", subject, s.Name(), r, err)
+			}
+		}
+	}
+}

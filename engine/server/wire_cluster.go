@@ -139,6 +139,9 @@ func (s *Server) joined() bool {
 // clusterName is the name of the server's cluster, "" for none.
 func (s *Server) clusterName() string {
 	if s.routes == nil {
+		if o := s.opts.Load(); hasGateway(o) {
+			return o.Gateway.Name
+		}
 		return ""
 	}
 	return s.routes.Name()

@@ -15,8 +15,8 @@ import (
 // gatewayListener is the name of the listener for servers of other clusters.
 const gatewayListener = "gateway"
 
-// gatewayProto is the protocol level in INFO of gateways: they understand everything but message tracing.
-const gatewayProto = 2
+// gatewayProto is the protocol level in INFO of gateways: accounts and message tracing.
+const gatewayProto = 3
 
 // hasGateway reports that o joins this server's cluster with others.
 func hasGateway(o *config.Options) bool { return o.Gateway != nil && o.Gateway.Name != "" }

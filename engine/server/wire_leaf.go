@@ -26,6 +26,8 @@ func (s *Server) newLeafs(env *link.Env) *leaf.Service {
 		Met:      s.sysacc.LeafConnected,
 		Changed:  func(*account.Account) {},
 		ReadFile: os.ReadFile,
+
+		GatewayReplies: func() bool { return hasGateway(s.opts.Load()) },
 	})
 }
 
