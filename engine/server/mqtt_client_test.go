@@ -74,7 +74,9 @@ func mqttConnect(t testing.TB, s *Server, l mqttLogin, present bool) *mqttPeer {
 	return p
 }
 
-func mqttText(s string) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(s))), s...) }
+func mqttText(s string) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(s))), s...)
+}
 
 func mqttPacket(first byte, parts ...[]byte) []byte {
 	var b []byte

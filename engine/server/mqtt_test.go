@@ -1,11 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -559,5 +562,36 @@ func TestMQTTLameDuck(t *testing.T) {
 	s.Wait()
 	if n := s.registry.Count(engine.Client); n != 0 {
 		t.Errorf("%d clients left", n)
+	}
+}
+
+// TestMQTTNoAllocations: publishing and delivering with QoS 0 allocates nothing per message.
+func TestMQTTNoAllocations(t *testing.T) {
+	s, _ := mqttServer(t, vfs.NewMem(), &config.Options{})
+	sub := mqttConnect(t, s, mqttLogin{id: "s"}, false)
+	sub.subscribe("00", "some/topic", 0)
+	p := mqttConnect(t, s, mqttLogin{id: "p"}, false)
+	const batch, rounds = 500, 40
+	one := mqttPublish("some/topic", 0, false, 0, "payload of some bytes")
+	many := bytes.Repeat(one, batch)
+	back := make([]byte, len(many))
+	round := func() {
+		p.send(many)
+		if _, err := io.ReadFull(sub.r, back); err != nil {
+			t.Fatal(err)
+		}
+	}
+	round()
+	if !bytes.Equal(back, many) {
+		t.Fatalf("got %q", back[:len(one)])
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range rounds {
+		round()
+	}
+	runtime.ReadMemStats(&after)
+	if n := float64(after.Mallocs-before.Mallocs) / (batch * rounds); n > 0.1 {
+		t.Errorf("%.2f allocations per message", n)
 	}
 }
