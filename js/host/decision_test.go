@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -331,4 +332,81 @@ func FuzzDecision(f *testing.F) {
 			t.Fatalf("%+v and %+v, %v", d, again, err)
 		}
 	})
+}
+
+// TestFilesTrace: the exact calls below the accounts that make, checkpoint and remove the files of a stream and of its consumer. A missing sync is a diff.
+func TestFilesTrace(t *testing.T) {
+	trace := vfs.NewTrace("js/accounts")
+	w := &world{t: t, n: newNet(), fs: vfs.Intercept(vfs.NewMem(), trace.Hook), clk: clock.System(), opt: func(o *Options) { o.JournalFile = 1 << 20 }}
+	w.open()
+	t.Cleanup(func() { _ = w.h.Close() })
+	s := w.create(jsapi.StreamConfig{Name: "S", Subjects: []string{"s"}})
+	c := w.consumer(s, "C", jsapi.ConsumerConfig{Name: "C", Durable: "C", AckPolicy: jsapi.AckExplicit})
+	checkpoint := func() {
+		t.Helper()
+		done := make(chan error, 1)
+		s.sh.post(func() { s.checkpointThen(func(err error) { done <- err }) })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	sizes, journal := regexp.MustCompile(`(?m)^(write \S+) \d+\+\d+$`), regexp.MustCompile(`(?m)^.* js/journal.*\n`) // it has a trace of its own
+	expect := func(what, want string) {
+		t.Helper()
+		if got := sizes.ReplaceAllString(journal.ReplaceAllString(trace.Take(), ""), "$1"); got != want {
+			t.Errorf("%s:\n%s", what, got)
+		}
+	}
+	trace.Take()
+	checkpoint()
+	expect("first checkpoint of a stream", `mkdir ./A
+syncdir .
+mkdir ./A/.new-1-S
+create ./A/.new-1-S/meta
+write ./A/.new-1-S/meta
+sync ./A/.new-1-S/meta
+create ./A/.new-1-S/state
+write ./A/.new-1-S/state
+sync ./A/.new-1-S/state
+syncdir ./A/.new-1-S
+rename ./A/.new-1-S -> ./A/S
+syncdir ./A
+create ./A/S/state.tmp
+write ./A/S/state.tmp
+sync ./A/S/state.tmp
+syncdir ./A/S
+rename ./A/S/state -> ./A/S/state.prev
+rename ./A/S/state.tmp -> ./A/S/state
+syncdir ./A/S
+`)
+	saved := make(chan struct{})
+	c.st.sh.post(func() { c.checkpointThen(func() { close(saved) }) })
+	<-saved
+	expect("first checkpoint of a consumer", `mkdir ./A/S/consumers
+syncdir ./A/S
+mkdir ./A/S/consumers/.new-2-C
+create ./A/S/consumers/.new-2-C/meta
+write ./A/S/consumers/.new-2-C/meta
+sync ./A/S/consumers/.new-2-C/meta
+create ./A/S/consumers/.new-2-C/state
+write ./A/S/consumers/.new-2-C/state
+sync ./A/S/consumers/.new-2-C/state
+create ./A/S/consumers/.new-2-C/saved
+sync ./A/S/consumers/.new-2-C/saved
+syncdir ./A/S/consumers/.new-2-C
+rename ./A/S/consumers/.new-2-C -> ./A/S/consumers/C
+syncdir ./A/S/consumers
+`)
+	w.end(c.Delete)
+	w.h.making.Wait()
+	expect("end of a consumer", `rename ./A/S/consumers/C -> ./A/S/consumers/.gone-3-C
+syncdir ./A/S/consumers
+remove ./A/S/consumers/.gone-3-C
+`)
+	w.end(s.Delete)
+	w.h.making.Wait()
+	expect("end of a stream", `rename ./A/S -> ./A/.gone-4-S
+syncdir ./A
+remove ./A/.gone-4-S
+`)
 }
