@@ -62,6 +62,7 @@ func (h *Host) recover() error {
 const (
 	openers      = 8         // stores opened at a time
 	replayedMuch = 256 << 10 // bytes replayed into a stream after which it is checkpointed at once
+	replayedMany = 200_000   // records of all after which every stream is
 )
 
 func (h *Host) openAll(entries []catalog.Entry) {
@@ -470,7 +471,7 @@ func (s *Stream) resume() {
 	s.rearm()
 	s.count()
 	switch {
-	case s.since > replayedMuch:
+	case s.since > replayedMuch, s.since > 0 && s.h.recovery.Records > replayedMany:
 		s.checkpoint() // the next start shall not replay it again
 	case s.since > 0, !s.files.made:
 		s.since++
