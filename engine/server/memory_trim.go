@@ -17,9 +17,10 @@ import (
 // and of which pools need two. So once it is calm, two collections follow a burst, and the pages go back to the system.
 const (
 	trimEvery = time.Second
-	trimMin   = 4 << 20 // bytes allocated since the last collection by trim that are worth another
-	trimCalm  = 1 << 20 // bytes allocated between two looks that still count as calm
-	trimRuns  = 2       // a pool gives up what was idle during two collections
+	trimMin   = 4 << 20  // bytes allocated since the last collection by trim that are worth another
+	trimCalm  = 1 << 20  // bytes allocated between two looks that still count as calm
+	trimFreed = 16 << 20 // bytes freed at once that are collected without waiting for calm
+	trimRuns  = 2        // a pool gives up what was idle during two collections
 )
 
 // trimAction is what trimmer decides.
@@ -41,6 +42,7 @@ func noteFreed(n int) { freed.Add(uint64(n)) }
 type heapSample struct {
 	cycles uint64 // collections since the start
 	allocs uint64 // bytes allocated since the start, and freed
+	freed  uint64 // bytes that are known to be garbage, since the start
 	live   uint64 // bytes marked by the last collection
 }
 
@@ -48,6 +50,7 @@ type heapSample struct {
 type trimmer struct {
 	clk    clock.Clock
 	last   heapSample
+	known  uint64 // freed when it was last collected
 	base   uint64 // allocs when the last burst was dealt with
 	left   int    // collections still due after a burst
 	sample [3]metrics.Sample
@@ -57,6 +60,10 @@ type trimmer struct {
 func (t *trimmer) next(h heapSample) trimAction {
 	calm := h.cycles == t.last.cycles && h.allocs-t.last.allocs <= trimCalm
 	t.last = h
+	if h.freed-t.known >= max(trimFreed, h.live/4) {
+		t.known = h.freed // whoever is busy makes no garbage, so that no collection comes for it
+		return trimRelease
+	}
 	if h.allocs-t.base >= max(trimMin, h.live/4) {
 		t.base, t.left = h.allocs, trimRuns
 	}
@@ -96,5 +103,6 @@ func (t *trimmer) read() heapSample {
 		}
 		return t.sample[i].Value.Uint64()
 	}
-	return heapSample{cycles: value(0), allocs: value(1) + freed.Load(), live: value(2)}
+	f := freed.Load()
+	return heapSample{cycles: value(0), allocs: value(1) + f, freed: f, live: value(2)}
 }

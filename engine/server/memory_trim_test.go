@@ -27,6 +27,9 @@ func TestTrimmer(t *testing.T) {
 		{heapSample{cycles: 12, allocs: 1152 * mb, live: 800 * mb}, trimCollect},
 		{heapSample{cycles: 12, allocs: 1152 * mb, live: 800 * mb}, trimRelease},
 		{heapSample{cycles: 12, allocs: 1152 * mb, live: 800 * mb}, trimNothing},
+		{heapSample{cycles: 20, allocs: 1500 * mb, freed: 100 * mb, live: 800 * mb}, trimNothing}, // busy, little is freed
+		{heapSample{cycles: 25, allocs: 1900 * mb, freed: 250 * mb, live: 800 * mb}, trimRelease}, // much is
+		{heapSample{cycles: 31, allocs: 2300 * mb, freed: 260 * mb, live: 600 * mb}, trimNothing},
 	} {
 		if got := tr.next(step.h); got != step.want {
 			t.Errorf("step %d: %v, want %v", i, got, step.want)
