@@ -332,6 +332,55 @@ func TestAcknowledgements(t *testing.T) {
 
 func TestStreamChanges(t *testing.T) {
 	runScripts(t, []script{
+		{"terminated again", `
+			config {}
+			pub a.1
+			next in 1
+			> in <- a.1 #1 d1 c1 p0
+			ack 1
+			> release 1-1
+			ack 1 +TERM why
+			> advise term #1 c1 d1 why`},
+		{"a later delay counts", `
+			config {}
+			pub a.1
+			next in 1
+			> in <- a.1 #1 d1 c1 p0
+			ack 1 -NAK
+			> advise nak #1 c1 d1
+			ack 1 -NAK {"delay":10000000000}
+			> advise nak #1 c1 d1
+			next in 1
+			after 9s
+			after 1s
+			> in <- a.1 #1 d2 c2 p0`},
+		{"removed after redeliveries", `
+			config {"ack_wait":1000000000}
+			pub a.1
+			next in 3
+			> in <- a.1 #1 d1 c1 p0
+			after 1s
+			> in <- a.1 #1 d2 c2 p0
+			after 1s
+			> in <- a.1 #1 d3 c3 p0
+			rm 1
+			> advise term #1 c1 d2 Unacknowledged message was deleted
+			info
+			> delivered 3/1 floor 3/1 ackpending 0 redelivered 0 waiting 0 pending 0`},
+		{"a purge of what passes that leaves some", `
+			config {"filter_subject":"a.1"}
+			pub a.1 a.2 a.1 a.2 a.1
+			purge a.* 4
+			info
+			> delivered 0/3 floor 0/3 ackpending 0 redelivered 0 waiting 0 pending 1
+			purge a.1
+			info
+			> delivered 0/5 floor 0/5 ackpending 0 redelivered 0 waiting 0 pending 0`},
+		{"last of nothing", `
+			pub a.1 a.2
+			config {"deliver_policy":"last","filter_subject":"b"}
+			info
+			> delivered 0/0 floor 0/0 ackpending 0 redelivered 0 waiting 0 pending 0`},
 		{"removed while pending", `
 			config {}
 			pub a.1 a.2 a.3

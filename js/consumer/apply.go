@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"ramjet/proto/jsapi"
 )
 
 // ErrCorrupt is the error of bytes that are no commands or no snapshot of a consumer.
@@ -92,7 +94,7 @@ func (s *State) apply(kind byte, a *args) bool {
 		}
 	case cmdMoved:
 		dseq, sseq, ts := a.uint(), a.uint(), a.time()
-		if a.bad || sseq == 0 || sseq >= gone {
+		if a.bad || dseq == 0 || sseq == 0 || sseq >= gone || s.policy != jsapi.AckNone {
 			return false
 		}
 		s.fresh(dseq, sseq, ts, never)

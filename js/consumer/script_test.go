@@ -210,7 +210,7 @@ func (w *world) doRaw(line string) {
 		below, _ := strconv.ParseUint(tail, 10, 64)
 		w.log.Purge(f, below)
 		if w.c != nil {
-			w.c.Purged(w.now)
+			w.c.PurgedOf(w.now, f)
 			w.c.Pump(w.now)
 		}
 	case "info":
