@@ -26,7 +26,8 @@ func (r *Route) onMsg(op *wire.Op) {
 	var t *trace.Trace
 	if link.WantsTrace(op) {
 		var drop bool
-		if t, drop = r.BeginTrace(a, op, r.remoteName, nil); drop {
+		may := func(dest []byte) bool { return r.svc.currentPerms().canImport(string(dest)) }
+		if t, drop = r.BeginTrace(a, op, r.remoteName, may); drop {
 			return
 		}
 	}

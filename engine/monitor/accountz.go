@@ -56,6 +56,9 @@ func (s *Server) AccountInfo(name string) (*sysapi.AccountInfo, error) {
 	if x := a.Snap().Exchange; x != nil {
 		info.Exports, info.Imports = exports(x), imports(x, s.src.Now().UnixNano())
 	}
+	if sys := s.src.Accounts().System(); sys != nil {
+		info.Imports = append(info.Imports, systemImports(a.Name(), sys.Name(), a == sys, s.src.JetStream() != nil)...)
+	}
 	if c := a.Snap().Claims; c != nil {
 		info.Mappings = mapDests(c.Mappings())
 		info.JWT, info.IssuerKey, info.Tags, info.Claim = c.Token, c.Issuer, c.Tags, account.Payload(c.Token)

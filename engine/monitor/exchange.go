@@ -15,7 +15,9 @@ func exports(x *account.Exchange) (list []sysapi.AccountExport) {
 			AllowTrace: e.AllowTrace, Approved: e.Approved(), Latency: latency(e.Latency),
 		}
 		if kind == "service" {
-			v.ResponseType, v.Threshold = e.Response.String(), e.Threshold
+			if v.ResponseType = e.Response.String(); e.Response == account.Streamed {
+				v.ResponseType = "Streamed"
+			}
 		}
 		for who, at := range e.RevokedActivations() {
 			if v.Revoked == nil {
@@ -47,6 +49,25 @@ func imports(x *account.Exchange, now int64) (list []sysapi.AccountImport) {
 			Subject: i.Target, Account: i.From.Name(), To: i.Local, LocalSubject: i.Local, Type: "service",
 			Share: i.Share, Invalid: !i.Valid(now), Latency: latency(i.Export.Latency),
 		})
+	}
+	return list
+}
+
+// systemImports lists what every account imports of the system account called system without its configuration saying so. own: it is
+// that account itself.
+func systemImports(name, system string, own, jetStream bool) (list []sysapi.AccountImport) {
+	add := func(subject, local string, share bool) {
+		list = append(list, sysapi.AccountImport{Subject: subject, Account: system, To: local, LocalSubject: local, Type: "service", Share: share})
+	}
+	const account, user = "$SYS.REQ.ACCOUNT.", "$SYS.REQ.USER."
+	if !own {
+		add(account+name+".CONNZ", account+"PING.CONNZ", false)
+		add(account+name+".CONNZ", "$SYS.REQ.SERVER.PING.CONNZ", false)
+		add(account+name+".STATZ", account+"PING.STATZ", false)
+	}
+	add(user+name+".INFO", user+"INFO", true)
+	if jetStream && !own {
+		add("$JS.API.>", "$JS.API.>", true)
 	}
 	return list
 }

@@ -216,3 +216,28 @@ func TestMetricsDocumented(t *testing.T) {
 		t.Errorf("not OpenMetrics: %s", ct)
 	}
 }
+
+// TestSystemImports lists what accounts import without saying so.
+func TestSystemImports(t *testing.T) {
+	show := func(own, js bool) (s string) {
+		for _, i := range systemImports("A", "SYS", own, js) {
+			if i.Account != "SYS" || i.To != i.LocalSubject || i.Type != "service" {
+				t.Errorf("%+v", i)
+			}
+			s += i.LocalSubject + "->" + i.Subject + " "
+		}
+		return s
+	}
+	const user = "$SYS.REQ.USER.INFO->$SYS.REQ.USER.A.INFO "
+	want := "$SYS.REQ.ACCOUNT.PING.CONNZ->$SYS.REQ.ACCOUNT.A.CONNZ $SYS.REQ.SERVER.PING.CONNZ->$SYS.REQ.ACCOUNT.A.CONNZ " +
+		"$SYS.REQ.ACCOUNT.PING.STATZ->$SYS.REQ.ACCOUNT.A.STATZ " + user
+	if got := show(false, false); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if got := show(false, true); got != want+"$JS.API.>->$JS.API.> " {
+		t.Errorf("with JetStream: %s", got)
+	}
+	if got := show(true, true); got != user {
+		t.Errorf("the system account: %s", got)
+	}
+}

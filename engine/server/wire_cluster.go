@@ -18,8 +18,8 @@ import (
 // clusterListener is the name of the listener for servers of the own cluster.
 const clusterListener = "cluster"
 
-// routeProto is the protocol level in INFO of routes: they understand everything but message tracing.
-const routeProto = 2
+// routeProto is the protocol level in INFO of routes: they understand everything.
+const routeProto = link.TraceProto
 
 // hasCluster reports that o makes the server part of a cluster.
 func hasCluster(o *config.Options) bool { return o.Cluster != nil && o.Cluster.Port != 0 }

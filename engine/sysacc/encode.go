@@ -17,6 +17,7 @@ const (
 	plain encoding = iota
 	gzipped
 	snappy
+	identity // asked for one that is not known
 )
 
 // accepted returns the encoding that the header of a request asks for.
@@ -36,7 +37,10 @@ func encodingOf(v string) encoding {
 	case strings.Contains(v, "gzip"):
 		return gzipped
 	}
-	return plain
+	if v == "" {
+		return plain
+	}
+	return identity
 }
 
 // encode compresses body and returns the header that says so.
@@ -56,6 +60,8 @@ func (e encoding) encode(body []byte) (hdr, out []byte, err error) {
 		if _, err = z.Write(body); err == nil {
 			err = z.Close()
 		}
+	case identity:
+		return header.AppendAdd(nil, nil, contentEncoding, []byte("identity")), body, nil
 	default:
 		return nil, body, nil
 	}

@@ -192,7 +192,7 @@ func (s *Service) serverInfo() *sysapi.ServerInfo {
 		Domain: s.domain(), Cluster: s.cluster(),
 	}
 	if s.p.JetStream != nil && s.p.JetStream() {
-		i.JetStream, i.Flags = true, sysapi.CapJetStream
+		i.JetStream, i.Flags = true, sysapi.CapJetStream|sysapi.CapBinarySnapshots|sysapi.CapAccountNRG
 	}
 	return i
 }
