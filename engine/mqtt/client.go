@@ -215,10 +215,16 @@ func (c *Client) applyUser(u *auth.User, o *config.Options) {
 	c.maxPay = link.MinLimit(o.MaxPayload, snap.Limits.MaxPayload, u.MaxPayload)
 }
 
-// limitPackets bounds packets by what payloads may be.
+// maxConnect is the longest CONNECT there can be, in bytes: header, protocol, and five strings.
+const maxConnect = 5 + 2 + 4 + 1 + 1 + 2 + 5*(2+65535)
+
+// limitPackets bounds packets by what payloads may be, the first one also by what it can be.
 func (c *Client) limitPackets() {
 	c.lim.MaxPacket = c.maxPay
-	if c.lim.Connected && c.maxPay >= 0 {
+	switch {
+	case !c.lim.Connected && (c.maxPay < 0 || c.maxPay > maxConnect):
+		c.lim.MaxPacket = maxConnect
+	case c.lim.Connected && c.maxPay >= 0:
 		c.lim.MaxPacket += mqtt.Overhead
 	}
 }
