@@ -3,6 +3,7 @@ package account
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"ramjet/engine/config"
@@ -182,7 +183,7 @@ func (b *builder) add(opts *config.Options, name string, c *config.Account, maps
 		s.DefaultPerms, s.TraceDest, s.TraceSampling = c.DefaultPerms, c.TraceDest, c.TraceSampling
 	}
 	var err error
-	if s.Mappings, err = compileMappings(maps, clusterName(opts)); err != nil {
+	if s.Mappings, err = compileMappings(slices.Concat(maps, domainMappings(opts, name, system)), clusterName(opts)); err != nil {
 		return nil, err
 	}
 	if s.Mappings != nil {

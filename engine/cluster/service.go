@@ -162,6 +162,18 @@ func (s *Service) pinned(o *config.Options) []string {
 	return list
 }
 
+// PeerLeafURLs returns the addresses at which the other servers accept leafnodes.
+func (s *Service) PeerLeafURLs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var urls []string
+	for _, p := range s.peers {
+		urls = append(urls, p.info.LeafURLs...)
+	}
+	slices.Sort(urls)
+	return slices.Compact(urls)
+}
+
 // PeerURLs returns the client URLs of the other servers, those in lame duck mode left out.
 func (s *Service) PeerURLs() (client, ws []string) {
 	s.mu.Lock()

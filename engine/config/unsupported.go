@@ -18,7 +18,6 @@ var unbuilt = []struct {
 	{"gateway", func(o *Options) bool { // the same
 		return o.Gateway != nil && o.Gateway.Name != "" && o.JetStream != nil && o.JetStream.Enabled
 	}},
-	{"default_js_domain", func(o *Options) bool { return len(o.DefaultJSDomain) > 0 }},
 }
 
 // Unsupported reports everything in o that needs a subsystem which does not exist yet in this build:

@@ -40,8 +40,6 @@ type Service struct {
 	leafs   map[*Leaf]struct{}
 	ties    map[*account.Account]*ties
 	remotes []*Remote
-	// discovered are the URLs of the servers of the own cluster that accept leafnodes.
-	discovered []string
 
 	// names maps an account here to its name at the hub it is connected to.
 	names sync.Map
@@ -142,6 +140,17 @@ func (s *Service) sweep(fn func(*Leaf)) {
 			}
 		})
 		return true
+	})
+}
+
+// BroadcastInfo tells accepted leafnodes the URLs of the cluster as they are now. Any goroutine.
+func (s *Service) BroadcastInfo() {
+	s.sweep(func(p *Leaf) {
+		if p.remote == nil {
+			in := s.port.Info()
+			in.ClientID = p.ID()
+			p.Send(wire.AppendLeafInfo(nil, &in))
+		}
 	})
 }
 

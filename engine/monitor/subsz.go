@@ -58,7 +58,7 @@ func (s *Server) Subsz(o *sysapi.SubszOptions) (*sysapi.Subsz, error) {
 			return true
 		}
 		a.Index().Range(func(sub *interest.Sub) bool {
-			if sub.Kind() != engine.Gateway && (test == "" || subject.Match(test, sub.Subject())) {
+			if !sub.Remote() && (test == "" || subject.Match(test, sub.Subject())) {
 				details = append(details, sysapi.SubDetail{
 					Account: a.Name(), AccountTag: a.Name(), Subject: sub.Subject(), Queue: sub.Queue(), Sid: sub.SID(),
 					Msgs: sub.Delivered(), Max: sub.Max(), Cid: sub.Sink().ID(),

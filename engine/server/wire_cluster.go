@@ -48,6 +48,7 @@ func (s *Server) newCluster(env *link.Env, o *config.Options) {
 			return false, ""
 		},
 		ClientURLs: v.ConnectURLs,
+		LeafURL:    s.leafURL,
 		Changed:    func() { s.ctl.post(s.clusterChanged) },
 		GatewayURL: s.gatewayURL, PeerUp: s.gatewayPeer, PeerDown: s.gatewayPeerGone,
 		Greeting: s.gatewayGreeting, GatewayInfo: s.gatewayLearned,
@@ -62,6 +63,9 @@ func (s *Server) clusterChanged() {
 	before := s.infos.Load()
 	s.updateInfo()
 	now := s.infos.Load()
+	if !slices.Equal(before.leaf.LeafURLs, now.leaf.LeafURLs) || !slices.Equal(before.leaf.WSConnectURLs, now.leaf.WSConnectURLs) {
+		s.leafs.BroadcastInfo()
+	}
 	if !slices.Equal(before.client.ConnectURLs, now.client.ConnectURLs) || !slices.Equal(before.client.WSConnectURLs, now.client.WSConnectURLs) {
 		s.clients.BroadcastInfo()
 	}

@@ -67,6 +67,9 @@ func (s *Server) leafInfo(o *config.Options, addr net.Addr, ws net.Addr) wire.Le
 	in.IP = net.JoinHostPort(in.Host, strconv.Itoa(in.Port))
 	if !l.NoAdvertise {
 		in.LeafURLs = []string{in.IP}
+		if s.routes != nil {
+			in.LeafURLs = unique(in.LeafURLs, s.routes.PeerLeafURLs())
+		}
 	}
 	if t := l.TLS; t != nil && t.Config != nil {
 		in.TLSRequired = true
@@ -74,8 +77,20 @@ func (s *Server) leafInfo(o *config.Options, addr net.Addr, ws net.Addr) wire.Le
 	}
 	if w := o.Websocket; w != nil && ws != nil {
 		in.WSConnectURLs = connectURLs(w.Advertise, w.Host, portOf(ws, w.Port))
+		if s.routes != nil {
+			_, peers := s.routes.PeerURLs()
+			in.WSConnectURLs = unique(in.WSConnectURLs, peers)
+		}
 	}
 	return in
+}
+
+// leafURL is where other servers of the cluster may send leafnodes to, "" for nowhere.
+func (s *Server) leafURL() string {
+	if u := s.infos.Load().leaf.LeafURLs; len(u) > 0 {
+		return u[0]
+	}
+	return ""
 }
 
 // listenLeafs binds the listener of leafnodes. Control.
