@@ -3,7 +3,6 @@ package monitor
 import (
 	"fmt"
 
-	"ramjet/engine"
 	"ramjet/engine/account"
 	"ramjet/engine/interest"
 	"ramjet/proto/subject"
