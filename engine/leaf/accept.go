@@ -310,7 +310,7 @@ func (p *Leaf) accept(u *auth.User) error {
 	o := p.svc.options()
 	q := &peer{
 		server: cn.Name, cluster: cn.Cluster, domain: cn.Domain, account: cn.RemoteAccount, spoke: cn.Hub,
-		isolated: p.svc.leafOptions().IsolateInterest || cn.Isolate, headers: cn.Headers && !o.NoHeaderSupport, api: cn.JetStream,
+		isolated: p.svc.leafOptions().IsolateInterest || cn.Isolate, headers: cn.Headers && !o.NoHeaderSupport, traces: cn.Protocol >= link.TraceProto,
 	}
 	if !p.settled {
 		p.settled = true

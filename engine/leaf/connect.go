@@ -124,7 +124,7 @@ func (p *Leaf) greet(in *wire.LeafInfo) error {
 	o := p.svc.options()
 	q := &peer{
 		server: in.ServerName, cluster: in.Cluster, domain: in.Domain, spoke: !c.Hub,
-		isolated: p.svc.leafOptions().IsolateInterest || c.IsolateInterest, headers: in.Headers && !o.NoHeaderSupport, api: in.JetStream,
+		isolated: p.svc.leafOptions().IsolateInterest || c.IsolateInterest, headers: in.Headers && !o.NoHeaderSupport, traces: in.Proto >= link.TraceProto,
 	}
 	if q.server == "" {
 		q.server = in.ServerID

@@ -36,6 +36,12 @@ func (p *Leaf) Accepts(m *engine.Msg, _ *interest.Sub) bool {
 	return n.send == nil || n.send.CanPub(m.Route())
 }
 
+// PeerName implements dispatch.Peer. Any goroutine.
+func (p *Leaf) PeerName() string { return p.peer.Load().server }
+
+// Traces implements dispatch.TraceLink. Any goroutine.
+func (p *Leaf) Traces() bool { return p.peer.Load().traces }
+
 // Fallback implements dispatch.LinkSink: dispatch takes leafnodes last anyway.
 func (p *Leaf) Fallback(*interest.Sub) bool { return true }
 

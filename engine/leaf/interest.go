@@ -46,6 +46,19 @@ func originOf(q *peer, cid uint64) string {
 	return kind + q.cluster
 }
 
+// classOf returns the class of account a. What the server itself answers in accounts of operators is not announced.
+func classOf(a *account.Account) interest.Class {
+	if a.Snap().Claims == nil {
+		return class
+	}
+	return func(s *interest.Sub) (origin string, counts bool) {
+		if hasPrefix(s.Subject(), "$SYS.REQ.") && s.Kind() != engine.Client && s.Kind() != engine.Leaf {
+			return "", false
+		}
+		return class(s)
+	}
+}
+
 // class is the interest.Class of leafnodes: what this server's accounts are interested in, by whom.
 func class(s *interest.Sub) (origin string, counts bool) {
 	switch s.Kind() {
@@ -134,7 +147,7 @@ func (s *Service) tie(p *Leaf) {
 	l := t.ledger
 	if l == nil {
 		var err error
-		if l, err = interest.NewLedger(p.acct.Index(), class); err != nil {
+		if l, err = interest.NewLedger(p.acct.Index(), classOf(p.acct)); err != nil {
 			s.mu.Unlock()
 			p.Logf(engine.Error, "RJ-F009", "Interest of account %q cannot be announced: %v", p.acct.Name(), err)
 			return

@@ -53,7 +53,7 @@ type peer struct {
 	isolated                bool   // interest of other leafnodes is not announced to it
 	headers                 bool   // it understands headers
 	origin                  string // of its interest, for the ledger
-	api                     bool   // it has JetStream
+	traces                  bool   // it knows about traced messages
 }
 
 // stage of the handshake.

@@ -7,6 +7,7 @@ import (
 	"ramjet/engine/dispatch"
 	"ramjet/engine/interest"
 	"ramjet/engine/link"
+	"ramjet/engine/trace"
 	"ramjet/proto/wire"
 )
 
@@ -26,6 +27,14 @@ func (p *Leaf) onMsg(op *wire.Op) error {
 		}
 		return p.violation("Publish", op.Subject)
 	}
+	q := p.peer.Load()
+	var t *trace.Trace
+	if link.WantsTrace(op) {
+		var drop bool
+		if t, drop = p.BeginTrace(p.acct, op, q.server, p.mayPublish()); drop {
+			return nil
+		}
+	}
 	m := &l.Msg
 	m.Account = p.acct.Ref()
 	m.Subject, m.To, m.Reply, m.Header, m.Payload = op.Subject, nil, op.Reply, op.Header, op.Payload
@@ -36,14 +45,29 @@ func (p *Leaf) onMsg(op *wire.Op) error {
 	if l.Frame != nil && len(op.Payload) >= largePayload {
 		m.Frame = l.Frame
 	}
-	q := p.peer.Load()
 	m.Origin, m.OriginID, m.NoEcho = engine.Leaf, p.ID(), true
 	m.Cluster, m.FromHub = q.cluster, q.spoke
+	if t != nil {
+		m.Trace = t
+		defer t.End()
+	}
 	ctx := p.Ctx()
 	out := p.svc.env.Router.PublishQueues(ctx, p.acct, m, op.Queues)
-	m.Cluster, m.FromHub, m.To = "", false, nil
+	m.Cluster, m.FromHub, m.To, m.Trace = "", false, nil, nil
 	if out.Slow {
 		p.stalled(ctx)
+	}
+	return nil
+}
+
+// mayPublish says where the other side may have traces sent to, nil for everywhere.
+func (p *Leaf) mayPublish() func([]byte) bool {
+	n := p.perms.Load()
+	switch {
+	case n.from != nil:
+		return n.from.CanPub
+	case n.recv != nil && p.isSpoke():
+		return func(subj []byte) bool { return n.recv.CanSub(subj, nil) }
 	}
 	return nil
 }

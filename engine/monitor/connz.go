@@ -117,7 +117,7 @@ func (s *Server) Connz(o *sysapi.ConnzOptions) (*sysapi.Connz, error) {
 	return v, nil
 }
 
-// openConns lists the open client connections that pass the filters.
+// openConns lists the open connections of clients and leafnodes that pass the filters.
 func (s *Server) openConns(q *connzQuery, now time.Time) (all []connEntry) {
 	reg := s.src.Registry()
 	var subscribed map[uint64]bool // with FilterSubject
@@ -136,12 +136,13 @@ func (s *Server) openConns(q *connzQuery, now time.Time) (all []connEntry) {
 		return true
 	}
 	if q.CID != 0 {
-		if c := reg.Get(q.CID); c != nil && c.Kind() == engine.Client {
+		if c := reg.Get(q.CID); c != nil && (c.Kind() == engine.Client || c.Kind() == engine.Leaf) {
 			add(c)
 		}
 		return all
 	}
 	reg.Range(engine.Client, add)
+	reg.Range(engine.Leaf, add)
 	return all
 }
 

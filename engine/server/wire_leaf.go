@@ -32,14 +32,14 @@ func (s *Server) newLeafs(env *link.Env) *leaf.Service {
 }
 
 // leafCluster is the name under which leafnodes know the cluster of this server, "" if it has none. A server by
-// itself that connects to hubs is a cluster of its own name.
+// itself that connects to hubs is a cluster of its own name, if it was given one.
 func (s *Server) leafCluster() string {
 	o := s.opts.Load()
 	switch name := s.clusterName(); {
 	case name != "":
 		return name
 	case o.Leafnodes != nil && len(o.Leafnodes.Remotes) > 0:
-		return s.Name()
+		return o.ServerName
 	}
 	return ""
 }
