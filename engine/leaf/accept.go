@@ -178,8 +178,13 @@ func (p *Leaf) onConnect(op *wire.Op) error {
 	switch {
 	case p.remote != nil:
 		return p.outOfTurn()
+	case p.stage == ready:
+		// Who the peer is has been settled; one that says so again is told everything again.
+		p.sendConnectInfo()
+		p.svc.retell(p)
+		return nil
 	case p.stage != greeting:
-		return nil // who the peer is has been settled
+		return p.outOfTurn()
 	}
 	cn, err := wire.ParseLeafConnect(op.Arg)
 	if err != nil {

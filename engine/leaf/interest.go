@@ -159,6 +159,22 @@ func (s *Service) tie(p *Leaf) {
 	p.stop = l.Follow(interest.Follower{Tell: p.tell, Skip: skips(p.peer.Load())})
 }
 
+// retell announces all interest to p again. Loop of p.
+func (s *Service) retell(p *Leaf) {
+	s.mu.Lock()
+	var l *interest.Ledger
+	if t := s.ties[p.acct]; t != nil {
+		l = t.ledger
+	}
+	s.mu.Unlock()
+	if l == nil || p.stop == nil {
+		return
+	}
+	p.stop()
+	p.Out().Flush(p.LoopID())
+	p.stop = l.Follow(interest.Follower{Tell: p.tell, Skip: skips(p.peer.Load())})
+}
+
 // untie ends what tie began for one connection of a.
 func (s *Service) untie(a *account.Account) {
 	s.mu.Lock()
