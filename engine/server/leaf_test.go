@@ -86,6 +86,7 @@ func TestLeafMessages(t *testing.T) {
 			}
 			sub.Close()
 			wanted(t, way.from, account.Global, "a.b", false)
+			wanted(t, way.from, account.Global, "svc", false)
 			if _, err := pub.Request("svc", nil, 5*time.Second); err != nats.ErrNoResponders {
 				t.Fatalf("nobody there: %v", err)
 			}
