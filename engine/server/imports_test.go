@@ -99,11 +99,12 @@ func TestTrade(t *testing.T) {
 		t.Errorf("%s", m.Subject)
 	}
 
+	const implicit = 4 // services that every account imports of the system account
 	info, err := s.pages.AccountInfo("HOME")
-	if err != nil || len(info.Imports) != 3 || info.Imports[1].Subject != "order.*" || info.Imports[1].LocalSubject != "buy.*" || !info.Imports[1].Share || info.Imports[1].Latency == nil {
+	if err != nil || len(info.Imports) != 3+implicit || info.Imports[1].Subject != "order.*" || info.Imports[1].LocalSubject != "buy.*" || !info.Imports[1].Share || info.Imports[1].Latency == nil {
 		t.Errorf("%v, %+v", err, info)
 	}
-	if info, err = s.pages.AccountInfo("SHOP"); err != nil || len(info.Exports) != 3 || info.Exports[0].Type != "stream" || info.Exports[2].ResponseType != "Stream" {
+	if info, err = s.pages.AccountInfo("SHOP"); err != nil || len(info.Exports) != 3 || info.Exports[0].Type != "stream" || info.Exports[2].ResponseType != "Streamed" {
 		t.Errorf("%v, %+v", err, info)
 	}
 

@@ -280,7 +280,7 @@ func TestSystemRequestSilence(t *testing.T) {
 func TestSystemRequestEncoding(t *testing.T) {
 	s, _ := confServer(t, sysConf)
 	nc := dial(t, s, "s")
-	for _, c := range []struct{ accept, want string }{{"gzip", "gzip"}, {"s2", "snappy"}, {"Snappy", "snappy"}, {"br", ""}} {
+	for _, c := range []struct{ accept, want string }{{"gzip", "gzip"}, {"s2", "snappy"}, {"Snappy", "snappy"}, {"br", "identity"}} {
 		m, err := nc.RequestMsg(&nats.Msg{Subject: "$SYS.REQ.SERVER.PING.VARZ", Header: nats.Header{"Accept-Encoding": {c.accept}}}, 5*time.Second)
 		if err != nil {
 			t.Fatal(err)

@@ -135,12 +135,12 @@ func TestUpgrade(t *testing.T) {
 	const extra = "X-One: a\r\nX-Two: b\r\n\r\n"
 	bye := "\x88\x0f\x03\xe8Client Closed"
 	for _, c := range []struct{ name, in, prefix, suffix, log string }{
-		{"client", request("/"), switching + extra + "\x82", "{Path:client User: Pass: Token: JWT: ForwardedFor: TLSRequired:false}" + bye, ""},
+		{"client", request("/"), switching + extra + "\x82", "{Path:client User: Pass: Token: JWT: ForwardedFor: TLSRequired:false Compressed:false}" + bye, ""},
 		{"echo", request("/x"), switching, bye, ""},
 		{"cookies", request("/", "Cookie: uc=u; pc=\"p\"; bad=\x01\r\n"), "HTTP/1.1 400", "400 Bad Request", ""},
 		{"good cookies", request("/", "Cookie: uc=u; pc=\"p\"; x\r\nCookie: tc=t; jc=j\r\n", "X-Forwarded-For: 1.2.3.4\r\n"), switching,
-			"{Path:client User:u Pass:p Token:t JWT:j ForwardedFor:1.2.3.4 TLSRequired:false}" + bye, ""},
-		{"forwarded list", request("/", "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\n"), switching, "ForwardedFor: TLSRequired:false}" + bye, ""},
+			"{Path:client User:u Pass:p Token:t JWT:j ForwardedFor:1.2.3.4 TLSRequired:false Compressed:false}" + bye, ""},
+		{"forwarded list", request("/", "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\n"), switching, "ForwardedFor: TLSRequired:false Compressed:false}" + bye, ""},
 		{"leaf", request("/leafnode", "Nats-No-Masking: true\r\n"), switching + "Nats-No-Masking: true\r\n" + extra, "Incorrect Port", ""},
 		{"mqtt", request("/mqtt"), "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nSec-Websocket-Version: 13\r\nX-Content-Type-Options: nosniff\r\nDate: ",
 			" GMT\r\nContent-Length: 10\r\n\r\nNot Found\n", "RJ-W001 %s - websocket handshake error: mqtt websocket endpoint not enabled"},
@@ -228,7 +228,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := bufio.NewReader(tc)
-	if line, err := r.ReadString('}'); err != nil || !strings.HasPrefix(line, switching+"\r\n\x82") || !strings.HasSuffix(line, "TLSRequired:true}") {
+	if line, err := r.ReadString('}'); err != nil || !strings.HasPrefix(line, switching+"\r\n\x82") || !strings.HasSuffix(line, "TLSRequired:true Compressed:false}") {
 		t.Errorf("%q %v", line, err)
 	}
 	for _, c := range []struct{ in, out, log string }{
