@@ -154,12 +154,21 @@ func (b *builder) build(opts *config.Options) error {
 	}
 	if sys != "" {
 		if b.next.system = b.next.byName[sys]; b.next.system == nil {
-			if sys != System {
-				return errors.New("error resolving system account: account missing")
+			c, err := provisional(opts, sys)
+			switch {
+			case err != nil:
+				return err
+			case c != nil:
+				err = b.addClaims(opts, c)
+			case sys == System:
+				_, err = b.add(opts, System, nil, nil, true)
+			default:
+				err = errors.New("error resolving system account: account missing")
 			}
-			if b.next.system, err = b.add(opts, System, nil, nil, true); err != nil {
+			if err != nil {
 				return err
 			}
+			b.next.system = b.next.byName[sys]
 		}
 	}
 	return b.exchange(opts)

@@ -6,6 +6,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
 	"ramjet/engine/config"
 )
 
@@ -41,6 +44,26 @@ func (b *builder) preload(opts *config.Options) error {
 		}
 	}
 	return nil
+}
+
+// provisional stands in for the JWT of the system account until somebody pushes it: with a resolver that JWTs are pushed to, an operator
+// needs a user of the system account to push the first. nil if the configuration is not of that kind.
+func provisional(opts *config.Options, sys string) (*Claims, error) {
+	if len(opts.Operators) != 1 || opts.Resolver == nil || opts.Resolver.Type == "mem" || !nkeys.IsValidPublicAccountKey(sys) {
+		return nil, nil
+	}
+	trust, err := Trusts(opts)
+	if err != nil {
+		return nil, err
+	}
+	keys := slices.Sorted(maps.Keys(trust.Keys))
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return &Claims{
+		Subject: sys, Issuer: keys[0], signers: map[string]*jwt.UserScope{sys: nil},
+		limits: config.AccountLimits{MaxConn: -1, MaxLeafs: -1, MaxSubs: -1, MaxPayload: -1},
+	}, nil
 }
 
 // claims decodes the JWT of an account, unless the table before had the same.

@@ -110,8 +110,13 @@ func said(t *testing.T, a claimsAnswer) string {
 func TestFullResolver(t *testing.T) {
 	dir := t.TempDir()
 	w := newTenants(t, &config.ResolverOptions{Type: "full", Dir: dir, AllowDelete: true})
+	first := w.opts.ResolverPreload[w.system.public]
+	w.opts.ResolverPreload = nil
 	s, _ := testServer(t, w.opts)
-	sys := w.mustLogin(s, w.system)
+	sys := w.mustLogin(s, w.system) // before its own JWT is here
+	if got := said(t, claimsAsk(t, sys, "$SYS.REQ.CLAIMS.UPDATE", first)); got != "jwt updated" {
+		t.Fatal(got)
+	}
 	a, token := w.account(nil)
 	w.mustFail(s, a)
 	if got := said(t, claimsAsk(t, sys, "$SYS.REQ.CLAIMS.UPDATE", token)); got != "jwt updated" {
