@@ -139,6 +139,9 @@ func (c *Claims) ImportedAccounts() []string {
 	return names
 }
 
+// Problems are parts of the JWT that are left out because they cannot be used. Any goroutine.
+func (c *Claims) Problems() []string { return c.warnings }
+
 // Mappings returns the mappings in force. Not to be modified. Any goroutine.
 func (c *Claims) Mappings() []*config.Mapping { return c.mappings }
 

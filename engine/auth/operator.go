@@ -25,6 +25,7 @@ type operator struct {
 	trust    *account.Trust
 	sentinel string // JWT of connections without one, "" for none
 	accounts *account.Registry
+	pushed   bool // accounts come and go without a reload
 	// pinned are the only accounts whose users are let in, besides the system account; nil = all.
 	pinned    map[string]bool
 	notPinned *atomic.Uint64
@@ -36,7 +37,8 @@ func newOperator(opts *config.Options, reg *account.Registry) (*operator, error)
 	if trust == nil || err != nil {
 		return nil, err
 	}
-	o := &operator{trust: trust, sentinel: opts.DefaultSentinel, accounts: reg, notPinned: new(atomic.Uint64)}
+	o := &operator{trust: trust, sentinel: opts.DefaultSentinel, accounts: reg, notPinned: new(atomic.Uint64),
+		pushed: opts.Resolver != nil && opts.Resolver.Type != "mem"}
 	if len(opts.ResolverPinnedAccounts) > 0 {
 		o.pinned = map[string]bool{opts.SystemAccount: true}
 		for _, name := range opts.ResolverPinnedAccounts {
@@ -215,8 +217,14 @@ func (k *userCheck) findAccount() *refusal {
 		k.claims = k.account.Snap().Claims
 	}
 	if k.claims == nil {
-		k.missing = name
-		return refuse("account %q is not known", name)
+		if k.prev == nil { // an account that was there and is not any more was deleted
+			k.missing = name
+		}
+		r := refuse("account %q is not known", name)
+		if k.op.pushed {
+			r.text = wire.TextAccountExpired
+		}
+		return r
 	}
 	return nil
 }

@@ -33,16 +33,18 @@ type jetStream struct {
 	s      *Server
 	o      host.Options
 	tune   tuning
-	host   atomic.Pointer[host.Host] // set when it has recovered
-	ready  atomic.Bool               // it serves
-	limits atomic.Pointer[jsSizes]   // what the server may use
-	ended  chan struct{}             // closed when the recovery has ended, one way or the other
-	err    error                     // why it could not start; read after ended
+	host   atomic.Pointer[host.Host]                                // set when it has recovered
+	ready  atomic.Bool                                              // it serves
+	limits atomic.Pointer[jsSizes]                                  // what the server may use
+	kept   atomic.Pointer[map[*account.Account]*host.AccountLimits] // limits of accounts in place of what their JWTs say; see keepLimits
+	ended  chan struct{}                                            // closed when the recovery has ended, one way or the other
+	err    error                                                    // why it could not start; read after ended
 
 	// Owner: control goroutine.
 	must   bool                      // the server is not started without
 	done   bool                      // the end of the recovery was noticed
 	served map[*account.Account]bool // accounts the host answers in
+	agreed map[*account.Account]*host.AccountLimits
 	wait   *jsWaiting
 }
 
@@ -173,6 +175,7 @@ func (js *jetStream) failure() error {
 
 // sync makes the host answer in the accounts that exist, as their limits say. Control.
 func (js *jetStream) sync(h *host.Host) {
+	js.agreed = js.keepLimits(js.agreed)
 	live := map[*account.Account]bool{}
 	js.s.accounts.Range(func(a *account.Account) bool {
 		live[a] = true

@@ -152,7 +152,43 @@ func (l jsLimits) Account(name string) *host.AccountLimits {
 	if a == nil {
 		return nil
 	}
+	if js := l.s.js.Load(); js != nil {
+		if kept := js.kept.Load(); kept != nil && (*kept)[a] != nil {
+			return (*kept)[a]
+		}
+	}
 	return accountLimits(a.Snap().JetStream)
+}
+
+// keepLimits finds the accounts whose limits were raised beyond what the server has: they keep those of before. was are the limits of the
+// accounts until now. Control.
+func (js *jetStream) keepLimits(was map[*account.Account]*host.AccountLimits) map[*account.Account]*host.AccountLimits {
+	sizes, now := js.limits.Load(), map[*account.Account]*host.AccountLimits{}
+	kept := map[*account.Account]*host.AccountLimits{}
+	js.s.accounts.Range(func(a *account.Account) bool {
+		l := accountLimits(a.Snap().JetStream)
+		if before := was[a]; before != nil && l != nil && sizes.less(l) && !sizes.less(before) {
+			js.s.log.Logf(engine.Error, "RJ-S084", "JetStream: the new limits of account %q are beyond what this server may use; those of before stay", a.Name())
+			l, kept[a] = before, before
+		}
+		now[a] = l
+		return true
+	})
+	js.kept.Store(&kept)
+	return now
+}
+
+// less reports whether an account may use more bytes than the server.
+func (z *jsSizes) less(l *host.AccountLimits) bool {
+	beyond := func(n *jsapi.AccountLimits) bool {
+		return z.memory > 0 && n.MaxMemory > z.memory || z.store > 0 && n.MaxStore > z.store
+	}
+	for _, t := range l.Tiers {
+		if beyond(&t) {
+			return true
+		}
+	}
+	return l.Tiers == nil && beyond(&l.Flat)
 }
 
 func accountLimits(j *account.JetStream) *host.AccountLimits {

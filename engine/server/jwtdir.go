@@ -194,12 +194,12 @@ func (d *jwtDir) save(c *jwt.AccountClaims, token string, newer bool) (changed b
 	return true, nil
 }
 
-// remove deletes the JWT of an account.
+// remove deletes the JWT of an account, if there is one.
 func (d *jwtDir) remove(account string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.index[account] == nil {
-		return fmt.Errorf("account %s has no JWT here", account)
+		return nil
 	}
 	return d.drop(account, d.hard)
 }

@@ -96,7 +96,7 @@ func TestJWTDir(t *testing.T) {
 	if err != nil || !slices.Equal(names, []string{ca.Subject + ".jwt.deleted"}) {
 		t.Fatal(names, err)
 	}
-	if d.sum() != [32]byte{} || d.remove(ca.Subject) == nil {
+	if d.sum() != [32]byte{} || d.remove(ca.Subject) != nil {
 		t.Fatal("still there")
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"reflect"
@@ -40,7 +41,9 @@ type resolver struct {
 	// Owner: control.
 	preload map[string]string // of the configuration
 	force   map[string]string // in force besides
-	sync    clock.Timer       // of a full resolver: compares with others
+	// deleted are the JWTs of accounts that the operator has deleted: they do not come back, from wherever they are found.
+	deleted map[string][sha256.Size]byte
+	sync    clock.Timer // of a full resolver: compares with others
 }
 
 // newResolver opens the resolver of o, nil when there is none, and completes o with what the server cannot start without.
@@ -49,12 +52,12 @@ func newResolver(o *config.Options, clk clock.Clock, fsys vfs.FS) (r *resolver, 
 	if trust == nil || o.Resolver == nil || err != nil {
 		return nil, nil, err
 	}
-	r = &resolver{o: *o.Resolver, waits: map[string][]func(){}, force: map[string]string{}}
+	r = &resolver{o: *o.Resolver, waits: map[string][]func(){}, force: map[string]string{}, deleted: map[string][sha256.Size]byte{}}
 	switch r.o.Type {
 	case "full", "cache":
 		d := jwtDirOptions{fs: fsys, dir: r.o.Dir, clk: clk, limit: int(r.o.Limit), hard: r.o.HardDelete}
 		if r.o.Type == "cache" {
-			d.cache, d.ttl = true, r.o.TTL
+			d.cache, d.ttl, d.hard = true, r.o.TTL, true
 			if d.limit == 0 {
 				d.limit = cacheLimit
 			}
@@ -144,6 +147,7 @@ func (s *Server) prepareResolver(cur *config.Options, p *prepared) (err error) {
 			p.resolver.force[name] = token
 		}
 	}
+	maps.Copy(p.resolver.deleted, r.deleted)
 	p.resolver.overlay(p.next)
 	return nil
 }
@@ -233,6 +237,12 @@ func (r *resolver) find(name string) {
 		}
 	}
 	apply := func() {
+		for n, token := range found {
+			if r.deleted[n] == sha256.Sum256([]byte(token)) {
+				delete(found, n)
+				_ = r.dir.remove(n) // what is not removed now is not found again
+			}
+		}
 		if len(found) > 0 {
 			for n, token := range found {
 				r.force[n] = token

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +18,9 @@ import (
 
 // syncEvery is how often a full resolver compares what it has with others.
 const syncEvery = time.Minute
+
+// errDeleted refuses the JWT of an account that the operator has deleted.
+var errDeleted = errors.New("this JWT was deleted, the account has to be issued again")
 
 // claims implements sysacc.Claims.
 type claims struct{ s *Server }
@@ -125,7 +129,14 @@ func (c claims) Update(name, token string, done func(about, what string, err err
 			done(name, "jwt update skipped", nil)
 			return
 		}
-		if _, err := account.DecodeClaims(name, token); err != nil {
+		used, err := account.DecodeClaims(name, token)
+		if err == nil && len(used.Problems()) > 0 {
+			err = errors.New(used.Problems()[0])
+		}
+		if err == nil && r.deleted[name] == sha256.Sum256([]byte(token)) {
+			err = errDeleted
+		}
+		if err != nil {
 			done(name, "jwt validation failed", err)
 			return
 		}
@@ -209,7 +220,8 @@ func (c claims) Delete(token string, done func(what string, err error)) {
 		var errs []error
 		for _, name := range names {
 			err := r.dir.remove(name)
-			if err == nil && c.s.accounts.Lookup(name) != nil {
+			if a := c.s.accounts.Lookup(name); err == nil && a != nil {
+				r.deleted[name] = sha256.Sum256([]byte(a.Snap().Claims.Token))
 				err = r.enforce(name, "")
 			}
 			if err != nil {
@@ -228,7 +240,7 @@ func (c claims) Delete(token string, done func(what string, err error)) {
 func (r *resolver) deletable(g *jwt.GenericClaims) ([]string, error) {
 	bad := errors.New("malformed request")
 	switch {
-	case !r.o.AllowDelete:
+	case !r.o.AllowDelete && !r.dir.cache:
 		return nil, errors.New("delete must be enabled in server config")
 	case g.Subject != g.Issuer:
 		return nil, errors.New("not self signed")

@@ -199,6 +199,16 @@ func TestFullResolver(t *testing.T) {
 		}
 	}
 	w.mustFail(s, a)
+	// What was deleted does not come back, issued again it does.
+	if got := said(t, claimsAsk(t, sys, "$SYS.REQ.CLAIMS.UPDATE", token)); !strings.Contains(got, "deleted") {
+		t.Error(got)
+	}
+	w.mustFail(s, a)
+	again := w.reissue(a, func(c *jwt.AccountClaims) { c.Name = "again" })
+	if got := said(t, claimsAsk(t, sys, "$SYS.REQ.CLAIMS.UPDATE", again)); got != "jwt updated" {
+		t.Fatal(got)
+	}
+	w.mustLogin(s, a)
 	if _, err := os.Stat(dir + "/" + a.public + ".jwt.deleted"); err != nil {
 		t.Error(err)
 	}
