@@ -178,6 +178,9 @@ func (js *jetStream) sync(h *host.Host) {
 	js.agreed = js.keepLimits(js.agreed)
 	live := map[*account.Account]bool{}
 	js.s.accounts.Range(func(a *account.Account) bool {
+		if limits, ok := (*js.kept.Load())[a]; ok && limits == nil {
+			return true
+		}
 		live[a] = true
 		if err := h.ServeAccount(a.Name()); err != nil {
 			js.s.log.Logf(engine.Error, "RJ-S064", "JetStream: account %q: %v", a.Name(), err)

@@ -153,22 +153,24 @@ func (l jsLimits) Account(name string) *host.AccountLimits {
 		return nil
 	}
 	if js := l.s.js.Load(); js != nil {
-		if kept := js.kept.Load(); kept != nil && (*kept)[a] != nil {
-			return (*kept)[a]
+		if kept := js.kept.Load(); kept != nil {
+			if limits, ok := (*kept)[a]; ok {
+				return limits
+			}
 		}
 	}
 	return accountLimits(a.Snap().JetStream)
 }
 
-// keepLimits finds the accounts whose limits were raised beyond what the server has: they keep those of before. was are the limits of the
-// accounts until now. Control.
+// keepLimits finds the accounts whose JWTs give them more than the server has: they keep the limits of before, and without such JetStream is
+// not served to them. was are the limits of the accounts until now, nil for an account that has no JetStream. Control.
 func (js *jetStream) keepLimits(was map[*account.Account]*host.AccountLimits) map[*account.Account]*host.AccountLimits {
 	sizes, now := js.limits.Load(), map[*account.Account]*host.AccountLimits{}
 	kept := map[*account.Account]*host.AccountLimits{}
 	js.s.accounts.Range(func(a *account.Account) bool {
 		l := accountLimits(a.Snap().JetStream)
-		if before := was[a]; before != nil && l != nil && sizes.less(l) && !sizes.less(before) {
-			js.s.log.Logf(engine.Error, "RJ-S084", "JetStream: the new limits of account %q are beyond what this server may use; those of before stay", a.Name())
+		if before := was[a]; a.Snap().Claims != nil && l != nil && sizes.less(l) && (before == nil || !sizes.less(before)) {
+			js.s.log.Logf(engine.Error, "RJ-S084", "JetStream: the limits of account %q are beyond what this server may use; those of before stay", a.Name())
 			l, kept[a] = before, before
 		}
 		now[a] = l

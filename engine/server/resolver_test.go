@@ -263,6 +263,41 @@ func TestWebResolver(t *testing.T) {
 	}
 }
 
+// TestAccountLimitsBeyondServer: a JWT does not give an account more than the server has; what it had before stays.
+func TestAccountLimitsBeyondServer(t *testing.T) {
+	w := newTenants(t, &config.ResolverOptions{Type: "full", Dir: t.TempDir()})
+	w.opts.StoreDir = t.TempDir()
+	w.opts.JetStream = &config.JetStreamOptions{Enabled: true, MaxMemory: 10 << 20, MaxStore: 10 << 20}
+	s, _ := testServer(t, w.opts)
+	sys := w.mustLogin(s, w.system)
+	a := newNkey(t, nkeys.CreateAccount)
+	push := func(store int64) {
+		t.Helper()
+		token := w.reissue(a, func(c *jwt.AccountClaims) {
+			c.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: 1 << 20, DiskStorage: store, Streams: 3, Consumer: 3}
+		})
+		if got := said(t, claimsAsk(t, sys, "$SYS.REQ.CLAIMS.UPDATE", token)); got != "jwt updated" {
+			t.Fatal(got)
+		}
+	}
+	push(20 << 20)
+	nc := w.mustLogin(s, a)
+	if _, err := nc.Request("$JS.API.INFO", nil, 5*time.Second); !errors.Is(err, nats.ErrNoResponders) {
+		t.Fatalf("served: %v", err)
+	}
+	for _, c := range []struct{ push, want int64 }{{5 << 20, 5 << 20}, {20 << 20, 5 << 20}, {6 << 20, 6 << 20}} {
+		push(c.push)
+		var info struct {
+			Limits struct {
+				MaxStore int64 `json:"max_storage"`
+			}
+		}
+		if err := json.Unmarshal([]byte(ask(t, nc, "$JS.API.INFO", "")), &info); err != nil || info.Limits.MaxStore != c.want {
+			t.Fatalf("%d: %d %v", c.push, info.Limits.MaxStore, err)
+		}
+	}
+}
+
 // TestPinnedAccounts: only users of the named accounts and of the system account are let in.
 func TestPinnedAccounts(t *testing.T) {
 	w := newTenants(t, &config.ResolverOptions{Type: "full", Dir: t.TempDir()})
