@@ -50,10 +50,14 @@ func nextMsg(t *testing.T, s *nats.Subscription) *nats.Msg {
 func TestTrade(t *testing.T) {
 	s, file := confServer(t, tradeConf)
 	shop, home := dial(t, s, "shop"), dial(t, s, "home", nats.Name("buyer"))
+	metrics := subscribe(t, shop, "metrics.>")
 	if _, err := home.Request("buy.pen", nil, 5*time.Second); err != nats.ErrNoResponders {
 		t.Errorf("nobody sells: %v", err)
 	}
-	metrics := subscribe(t, shop, "metrics.>")
+	var lat sysapi.ServiceLatency
+	if err := json.Unmarshal(nextMsg(t, metrics).Data, &lat); err != nil || lat.Status != 503 || lat.Responder != nil {
+		t.Errorf("measured %+v, %v", lat, err)
+	}
 	_, err := shop.Subscribe("order.*", func(m *nats.Msg) { _ = m.Respond([]byte(m.Subject + " " + m.Header.Get("Nats-Request-Info"))) })
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +79,7 @@ func TestTrade(t *testing.T) {
 	if err := json.Unmarshal([]byte(header), &who); err != nil || subj != "order.pen" || who.Account != "HOME" || who.Name != "buyer" || who.Server != "market" {
 		t.Errorf("the shop saw %s", got)
 	}
-	var lat sysapi.ServiceLatency
+	lat = sysapi.ServiceLatency{}
 	if err := json.Unmarshal(nextMsg(t, metrics).Data, &lat); err != nil || lat.Type != sysapi.LatencyType || lat.Status != 200 ||
 		lat.Requestor == nil || lat.Requestor.Name != "buyer" || lat.Responder == nil || lat.Responder.Account != "SHOP" || lat.Total <= 0 {
 		t.Errorf("measured %+v, %v", lat, err)

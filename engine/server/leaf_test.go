@@ -125,8 +125,13 @@ func TestLeafQueues(t *testing.T) {
 	}
 	local := collect(t, near, "q", "g")
 	send()
-	if len(local) != n || len(q1)+len(q2) != n {
-		t.Fatalf("the local member got %d, the others %d", len(local), len(q1)+len(q2)-n)
+	for i := range n {
+		if m := await(t, local); string(m.Data) != fmt.Sprint(i) {
+			t.Fatalf("the local member, message %d: %q", i, m.Data)
+		}
+	}
+	if len(q1)+len(q2) != n {
+		t.Fatalf("the others got %d", len(q1)+len(q2)-n)
 	}
 }
 
