@@ -79,8 +79,10 @@ func permInfo(p *config.SubjectPerm) *wire.PermInfo {
 }
 
 // sendInfo sends the own INFO; final is the one with which the server that dialed registers.
-func (r *Route) sendInfo(final bool) {
-	in := r.svc.info(r.svc.options())
+func (r *Route) sendInfo(final bool) { r.sendInfoOf(r.svc.options(), final) }
+
+func (r *Route) sendInfoOf(o *config.Options, final bool) {
+	in := r.svc.info(o)
 	in.Nonce = r.nonce
 	if final {
 		in.PoolIdx, in.Account = r.slot, r.account
@@ -198,7 +200,8 @@ func routeURL(in *wire.RouteInfo, addr netip.AddrPort) string {
 
 // Broadcast sends the present INFO to every server of the cluster. Any goroutine.
 func (s *Service) Broadcast() {
-	s.eachPeer(func(r *Route) { r.on(func() { r.sendInfo(false) }) })
+	o := s.options() // as of now: the others must hear of each change of what they may announce, not only of the last
+	s.eachPeer(func(r *Route) { r.on(func() { r.sendInfoOf(o, false) }) })
 }
 
 // LameDuck tells the cluster that the clients of this server are sent away. Any goroutine.
