@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"net"
 	"net/url"
 
 	"ramjet/engine"
@@ -93,6 +92,3 @@ func portOf(u *url.URL) string {
 }
 
 const defaultPort = "6222"
-
-// hostPort is the address of a route URL.
-func hostPort(u *url.URL) string { return net.JoinHostPort(u.Hostname(), portOf(u)) }

@@ -43,6 +43,7 @@ func (s *Server) Accountz(o *sysapi.AccountzOptions) (*sysapi.Accountz, error) {
 func (s *Server) AccountInfo(name string) (*sysapi.AccountInfo, error) {
 	a := s.src.Accounts().Lookup(name)
 	if a == nil {
+		//lint:ignore ST1005 the text is that of nats-server
 		return nil, fmt.Errorf("Account %s does not exist", name)
 	}
 	clients, leafs := a.Conns()

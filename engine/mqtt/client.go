@@ -35,11 +35,11 @@ type Client struct {
 	name atomic.Pointer[string]
 	will atomic.Pointer[mqtt.Will] // nil: none, or not to be published any more
 
-	m      *Manager
-	sess   *Session
-	holds  bool  // m.locked has the session for us
-	gone   bool  // the connection is closed
-	tls    bool  // the handshake is done
+	m     *Manager
+	sess  *Session
+	holds bool // m.locked has the session for us
+	gone  bool // the connection is closed
+
 	keep   int64 // longest silence of the client, nanoseconds; 0 = any
 	heard  int64 // when something arrived last
 	lim    mqtt.Limits

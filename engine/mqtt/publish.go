@@ -176,7 +176,7 @@ func (c *Client) deliver(pub *publication) {
 	}
 	subj := append(append(c.held.subject[:0], SubjectMessages...), pub.subject...)
 	c.held.subject = subj
-	if store.Store(c.LoopID(), subj, hdr, pub.payload, &c.pipe, tag|opStore) {
+	if store.Store(c.LoopID(), subj, hdr, pub.payload, &c.pipe, tag+opStore) {
 		c.slowDown()
 	}
 	if pub.heldSeq > 0 {

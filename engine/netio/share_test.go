@@ -18,7 +18,6 @@ type shareWorld struct {
 	net  *MemNet
 	clk  *clock.Manual
 	addr string
-	who  map[*Conn]*shareHand
 	next *shareHand
 }
 

@@ -203,12 +203,6 @@ func (p *mqttPeer) subscribe(codes string, filters ...any) {
 	p.want("SUBACK 0001" + codes)
 }
 
-func (p *mqttPeer) unsubscribe(topic string) {
-	p.t.Helper()
-	p.send(mqttPacket(0xA2, []byte{0, 2}, mqttText(topic)))
-	p.want("UNSUBACK 0002")
-}
-
 // publish sends PUBLISH and goes through its exchange.
 func (p *mqttPeer) publish(topic string, qos byte, retain bool, payload string) {
 	p.t.Helper()

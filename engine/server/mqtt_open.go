@@ -107,7 +107,7 @@ func (t *mqttStore) openStream(st *mqttStream, replicas int) error {
 		return err
 	}
 	if info == nil {
-		info, err = t.create(st)
+		_, err = t.create(st)
 		switch {
 		case jsapi.StreamNameExist.Is(err): // another server was faster
 			if info, err = t.lookup(st, replicas); err != nil {

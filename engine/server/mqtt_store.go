@@ -69,9 +69,9 @@ type mqttCall struct {
 
 // mqttOut is what a message is sent with, kept between messages.
 type mqttOut struct {
-	ctx            *dispatch.Ctx // for callers that are no loop
-	msg            engine.Msg
-	subject, reply []byte
+	ctx   *dispatch.Ctx // for callers that are no loop
+	msg   engine.Msg
+	reply []byte
 }
 
 func newMQTTStore(s *Server, a *account.Account) *mqttStore {

@@ -237,7 +237,7 @@ func TestCreationCrashMatrix(t *testing.T) {
 		m.checkpoints()
 		m.remove("S", s.Delete, true)
 		m.set("S/C", func(a *asset) { *a = asset{} })
-		s = m.makeStream("S", 3, 1)
+		m.makeStream("S", 3, 1)
 		// Until the journal has forgotten all of it and the files alone tell.
 		for i := range 3 {
 			m.publish("S", strings.Repeat("x", 30<<10))
