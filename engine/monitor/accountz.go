@@ -1,7 +1,7 @@
 package monitor
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"sort"
 
@@ -43,8 +43,7 @@ func (s *Server) Accountz(o *sysapi.AccountzOptions) (*sysapi.Accountz, error) {
 func (s *Server) AccountInfo(name string) (*sysapi.AccountInfo, error) {
 	a := s.src.Accounts().Lookup(name)
 	if a == nil {
-		//lint:ignore ST1005 the text is that of nats-server
-		return nil, fmt.Errorf("Account %s does not exist", name)
+		return nil, errors.New("Account " + name + " does not exist")
 	}
 	clients, leafs := a.Conns()
 	stats := sublistStats(a.Index().Stats())
