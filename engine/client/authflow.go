@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"sync/atomic"
-	"time"
 
 	"ramjet/engine"
 	"ramjet/engine/auth"
@@ -158,22 +157,4 @@ func (p *Client) armExpiry(u *auth.User) {
 		return
 	}
 	p.Net().SetTimer(link.TimerAuth, max(0, u.Expires.Sub(p.svc.env.Clock.Now())))
-}
-
-// expire closes a client whose user's time is over.
-func (p *Client) expire() {
-	u := p.User()
-	if u == nil || u.Expires.IsZero() {
-		return
-	}
-	if left := u.Expires.Sub(p.svc.env.Clock.Now()); left > time.Millisecond {
-		p.Net().SetTimer(link.TimerAuth, left)
-		return
-	}
-	text := wire.TextUserExpired
-	if u.ExpiresByAccount {
-		text = wire.TextAccountExpired
-	}
-	p.Logf(engine.Debug, "", "%s", text)
-	p.CloseErr(text, netio.ReasonAuthExpired)
 }

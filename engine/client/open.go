@@ -196,7 +196,7 @@ func (p *Client) OnTimer(id uint8) {
 		p.Logf(engine.Debug, "", "Authentication Timeout")
 		p.CloseErr(wire.TextAuthenticationTimeout, netio.ReasonAuthTimeout)
 	case id == link.TimerAuth:
-		p.expire()
+		p.Expire()
 	case id == link.TimerUser:
 		p.CloseErr("", netio.ReasonServerShutdown)
 	}

@@ -402,24 +402,6 @@ func (p *Leaf) armExpiry(u *auth.User) {
 	}
 }
 
-// expire closes a connection whose user's time is over.
-func (p *Leaf) expire() {
-	u := p.User()
-	if u == nil || u.Expires.IsZero() {
-		return
-	}
-	if left := u.Expires.Sub(p.svc.env.Clock.Now()); left > time.Millisecond {
-		p.Net().SetTimer(link.TimerAuth, left)
-		return
-	}
-	text := wire.TextUserExpired
-	if u.ExpiresByAccount {
-		text = wire.TextAccountExpired
-	}
-	p.Logf(engine.Debug, "", "%s", text)
-	p.CloseErr(text, netio.ReasonAuthExpired)
-}
-
 // sendConnectInfo sends the INFO that tells the peer its account and permissions.
 func (p *Leaf) sendConnectInfo() {
 	in := p.svc.port.Info()

@@ -144,7 +144,7 @@ func (p *Leaf) OnTimer(id uint8) {
 	}
 	switch {
 	case p.stage == ready:
-		p.expire()
+		p.Expire()
 	case p.remote == nil:
 		p.Logf(engine.Debug, "", "Authentication Timeout")
 		p.CloseErr(wire.TextAuthenticationTimeout, netio.ReasonAuthTimeout)
