@@ -127,8 +127,8 @@ type Log struct {
 	wrote      bool     // a batch was written since Open
 	unsynced   []*batch // written, not synced
 	unsyncedN  int64
-	writeErr   error    // of TryWrite: the committer makes it good
-	late       []waiter // of that batch
+	writeErr   error         // of TryWrite: the committer makes it good
+	late       []waiter      // of that batch
 	iov        [][]byte      // scratch
 	oldestSaid atomic.Uint64 // oldest live file as the newest durable file header says
 	syncDue    atomic.Bool   // the background timer asks for a sync
