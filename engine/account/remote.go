@@ -27,5 +27,13 @@ func (a *Account) SetRemote(server string, clients, leafs int) {
 	a.remoteTotal.Store(r.total)
 }
 
+// RemoteServers returns how many other servers have connections of the account. Any goroutine.
+func (a *Account) RemoteServers() int {
+	r := &a.remote
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.by)
+}
+
 // RemoteConns returns the client and leafnode connections on other servers. Any goroutine.
 func (a *Account) RemoteConns() (clients, leafs int) { return split(a.remoteTotal.Load()) }

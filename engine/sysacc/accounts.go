@@ -183,22 +183,23 @@ func (s *Service) numSubs(w *worker, r *request) {
 	}
 }
 
-// subscribers answers how many subscriptions of the asker's account match the subject in the body,
-// optionally of one queue group.
+// subscribers answers how many subscriptions of the asker's account match the subject in the body, optionally of one queue group:
+// here and on the other servers.
 func (s *Service) subscribers(w *worker, r *request) {
 	if r.reply == "" || r.asker == nil || r.asker.Account == nil {
 		return
 	}
 	f := strings.Fields(string(r.body))
-	n := 0
-	if len(f) > 0 {
-		queue := ""
-		if len(f) > 1 {
-			queue = f[1]
-		}
-		n = countSubs(r.asker.Account, f[0], queue)
+	if len(f) == 0 {
+		s.answerNumber(w, r, 0)
+		return
 	}
-	s.answerNumber(w, r, n)
+	queue := ""
+	if len(f) > 1 {
+		queue = f[1]
+	}
+	a := r.asker.Account
+	s.sumUp(w, r, a, f[0], queue, countSubs(a, f[0], queue))
 }
 
 func (s *Service) answerNumber(w *worker, r *request, n int) {

@@ -8,6 +8,9 @@
 //  2. The request worker decodes the body, applies the filters and asks monitoring for the page.
 //  3. The answer is published in the account the request came from.
 //
+// What another account asks about itself goes on in the system account if there are other servers, so that all of them answer
+// (everywhere.go).
+//
 // Path of an event: a hook of link.Events on a loop looks whether anybody wants the subject; only then
 // it notes what is to be told and queues it; the event worker builds and publishes it, so that events
 // leave in the order in which they happened.

@@ -43,29 +43,29 @@ func encodingOf(v string) encoding {
 	return identity
 }
 
+// name returns the value of Accept-Encoding that asks for e, "" for none.
+func (e encoding) name() string { return [...]string{"", "gzip", "snappy", "identity"}[e] }
+
 // encode compresses body and returns the header that says so.
 func (e encoding) encode(body []byte) (hdr, out []byte, err error) {
 	var b bytes.Buffer
-	var name string
 	switch e {
 	case gzipped:
-		name = "gzip"
 		z := gzip.NewWriter(&b)
 		if _, err = z.Write(body); err == nil {
 			err = z.Close()
 		}
 	case snappy:
-		name = "snappy"
 		z := s2.NewWriter(&b, s2.WriterSnappyCompat(), s2.WriterConcurrency(1))
 		if _, err = z.Write(body); err == nil {
 			err = z.Close()
 		}
 	case identity:
-		return header.AppendAdd(nil, nil, contentEncoding, []byte("identity")), body, nil
+		return header.AppendAdd(nil, nil, contentEncoding, []byte(e.name())), body, nil
 	default:
 		return nil, body, nil
 	}
-	return header.AppendAdd(nil, nil, contentEncoding, []byte(name)), b.Bytes(), err
+	return header.AppendAdd(nil, nil, contentEncoding, []byte(e.name())), b.Bytes(), err
 }
 
 const contentEncoding = "Content-Encoding"

@@ -52,6 +52,9 @@ func speaksAnyway(subj []byte) bool {
 // take is called on a loop with a message for h: it copies the message and queues it.
 func (s *Service) take(a *account.Account, m *engine.Msg, h handler) {
 	claims := changesClaims(m.Subject)
+	if a != s.p.Accounts.System() && (m.Origin == engine.Router || m.Origin == engine.Gateway) {
+		return // the server it came from has asked everybody
+	}
 	if s.ending.Load() || len(m.Reply) == 0 && !claims && !speaksAnyway(m.Subject) {
 		return
 	}

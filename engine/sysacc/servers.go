@@ -40,11 +40,12 @@ type otherServer struct {
 
 // watchServers subscribes to the events of other servers. Control.
 func (s *Service) watchServers(a *account.Account) error {
-	if s.p.Joined == nil || !s.p.Joined() {
+	if !s.mayBeOthers() {
 		return nil
 	}
 	for subject, fn := range map[string]func(subject string, body []byte){
 		anyStats: s.otherStats, anyShutdown: s.otherGone, anyConns: s.otherConns, s.subjects.answers: s.otherConns,
+		s.subjects.sums + "*": s.otherNumber,
 	} {
 		l := listener{local: dispatch.NewLocal(a.Index(), engine.System, 0, func(_ engine.LoopID, m *engine.Msg) { s.heardOf(m, fn) })}
 		var err error
@@ -58,7 +59,7 @@ func (s *Service) watchServers(a *account.Account) error {
 
 // askConns asks the other servers how many connections an account has there.
 func (s *Service) askConns(a *account.Account) {
-	if s.p.Joined == nil || !s.p.Joined() {
+	if !s.mayBeOthers() {
 		return
 	}
 	name := a.Name()

@@ -36,6 +36,7 @@ type Service struct {
 	dropped atomic.Int64
 	active  atomic.Int64 // other servers
 	others  others
+	sums    sums
 	seq     atomic.Uint64
 	ids     *rng.NUID // owner: the event worker
 

@@ -17,12 +17,12 @@ const (
 )
 
 // subjects are those that contain the id of the server.
-type subjects struct{ own, authErr, stats, shutdown, lameDuck, answers string }
+type subjects struct{ own, authErr, stats, shutdown, lameDuck, answers, sums string }
 
 func newSubjects(id string) subjects {
 	e := "$SYS.SERVER." + id
 	return subjects{own: "$SYS.REQ.SERVER." + id + ".", authErr: e + ".CLIENT.AUTH.ERR", stats: e + ".STATSZ",
-		shutdown: e + ".SHUTDOWN", lameDuck: e + ".LAMEDUCK", answers: "$SYS._INBOX_." + id}
+		shutdown: e + ".SHUTDOWN", lameDuck: e + ".LAMEDUCK", answers: "$SYS._INBOX_." + id, sums: "$SYS._INBOX_." + id + ".NSUBS."}
 }
 
 func connectSubject(acc string) string    { return "$SYS.ACCOUNT." + acc + ".CONNECT" }
@@ -62,7 +62,7 @@ func (s *Service) systemTable() []entry {
 // system account: an account sees its own name in place of the wildcard.
 func (s *Service) accountTable() []entry {
 	return []entry{
-		{accountPrefix + "PING.CONNZ", s.accountPage("CONNZ")}, {pingPrefix + ".CONNZ", s.accountPage("CONNZ")},
-		{accountPrefix + "PING.STATZ", s.accountPage("STATZ")}, {userInfo, s.userInfo},
+		{accountPrefix + "PING.CONNZ", s.ownPage("CONNZ")}, {pingPrefix + ".CONNZ", s.ownPage("CONNZ")},
+		{accountPrefix + "PING.STATZ", s.ownPage("STATZ")}, {userInfo, s.userInfo},
 	}
 }
