@@ -221,10 +221,7 @@ func TestFifo(t *testing.T) {
 }
 
 func TestSchedules(t *testing.T) {
-	vienna, err := time.LoadLocation("Europe/Vienna")
-	if err != nil {
-		t.Skip("no time zones on this machine")
-	}
+	vienna, santiago := zoneOf(t, "Europe/Vienna"), zoneOf(t, "America/Santiago")
 	at := func(s string) int64 {
 		x, err := time.Parse(time.RFC3339, s)
 		if err != nil {
@@ -250,6 +247,17 @@ func TestSchedules(t *testing.T) {
 		{"@yearly", nil, "2024-03-01T01:00:00Z", "2025-01-01T00:00:00Z"},
 		{"@weekly", nil, "2024-03-01T01:00:00Z", "2024-03-03T00:00:00Z"},
 		{"@monthly", nil, "2024-03-01T01:00:00Z", "2024-04-01T00:00:00Z"},
+		{"@at 1970-01-01T00:00:00Z", nil, "2024-01-01T00:00:00Z", "1970-01-01T00:00:00Z"},
+		{"@at 9999-01-01T00:00:00Z", nil, "2024-01-01T00:00:00Z", "2262-04-11T23:47:16Z"}, // the end of time
+		{"@at 0001-01-01T00:00:00Z", nil, "2024-01-01T00:00:00Z", "1677-09-21T00:12:43Z"}, // and its beginning
+		{"@every 2562047h", nil, "2024-01-01T00:00:00Z", "2262-04-11T23:47:16Z"},
+		{"0 0 0 */9223372036854775807 * *", nil, "2024-03-01T01:00:00Z", "2024-04-01T00:00:00Z"},
+		{"*/60 * * * * *", nil, "2024-03-01T01:00:00Z", "2024-03-01T01:01:00Z"},
+		{"0 0 0 1-5/9223372036854775807 */4 *", nil, "2024-03-01T01:00:00Z", "2024-05-01T00:00:00Z"},
+		// The 8th of September 2024 began at 1:00 in Santiago.
+		{"0 0 12 8 9 *", santiago, "2024-09-07T12:00:00Z", "2024-09-08T15:00:00Z"},
+		{"0 0 0 8 9 *", santiago, "2024-09-07T12:00:00Z", "2025-09-08T03:00:00Z"},
+		{"0 30 1 * * *", santiago, "2024-09-08T03:00:00Z", "2024-09-08T04:30:00Z"},
 	} {
 		s, err := ParseSchedule(c.pattern, c.zone)
 		if err != nil {
@@ -275,6 +283,45 @@ func TestSchedules(t *testing.T) {
 	if got, _ := s.Next(at("2024-01-01T00:00:00Z"), at("2024-01-01T01:00:03Z")); got != at("2024-01-01T01:00:13Z") {
 		t.Error(time.Unix(0, got).UTC())
 	}
+}
+
+func zoneOf(t testing.TB, name string) *time.Location {
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z
+}
+
+// FuzzSchedule: whatever a publisher writes into Nats-Schedule, a schedule that is accepted has a next time after the one before, or none, and never
+// turns in a circle.
+func FuzzSchedule(f *testing.F) {
+	zones := []*time.Location{nil, zoneOf(f, "America/Santiago"), zoneOf(f, "Asia/Beirut"), zoneOf(f, "Australia/Lord_Howe"), zoneOf(f, "Pacific/Apia")}
+	for i, p := range []string{"@at 2024-05-01T10:00:00Z", "@at 9999-12-31T23:59:59+14:00", "@every 2562047h47m16s", "@weekly", "0 0 12 8 9 *", "*/15 0-5,7 ? jan,12 2-4/2 mon-fri",
+		"0 0 0 */9223372036854775807 * *", "0 0 0 31 2 ?", "59 59 23 31 12 6"} {
+		f.Add(p, uint8(i), int64(1_725_700_000_000_000_000))
+		f.Add(p, uint8(1), int64(1<<62))
+	}
+	f.Fuzz(func(t *testing.T, pattern string, zone uint8, now int64) {
+		now &= 1<<62 - 1 // 1970 to 2116
+		s, err := ParseSchedule(pattern, zones[int(zone)%len(zones)])
+		if err != nil {
+			return
+		}
+		for last := now; ; {
+			next, ok := s.Next(last, last)
+			if !ok || !s.Repeats() {
+				return
+			}
+			if next <= last {
+				t.Fatalf("%q fires at %d after %d", pattern, next, last)
+			}
+			if last = next; last > now+int64(50*time.Hour) {
+				return
+			}
+			last += int64(time.Hour)
+		}
+	})
 }
 
 func TestScheduling(t *testing.T) {

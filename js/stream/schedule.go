@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"math"
 	"math/bits"
 	"sort"
 	"strconv"
@@ -18,6 +19,7 @@ var errPattern = errors.New("bad schedule pattern")
 
 // Schedule is a parsed pattern of Nats-Schedule.
 type Schedule struct {
+	once  bool          // @at
 	at    int64         // @at: unix nanoseconds
 	every time.Duration // @every
 	cron  *cron
@@ -32,7 +34,7 @@ func ParseSchedule(pattern string, zone *time.Location) (s Schedule, err error) 
 		if err != nil || zone != nil {
 			return s, errPattern
 		}
-		s.at = t.UnixNano()
+		s.once, s.at = true, nanos(t)
 		return s, nil
 	}
 	if every, ok := strings.CutPrefix(pattern, "@every "); ok {
@@ -65,22 +67,32 @@ func ParseSchedule(pattern string, zone *time.Location) (s Schedule, err error) 
 }
 
 // Repeats reports whether the schedule fires more than once.
-func (s *Schedule) Repeats() bool { return s.at == 0 }
+func (s *Schedule) Repeats() bool { return !s.once }
+
+// nanos returns t in unix nanoseconds, as near as 64 bits come to it.
+func nanos(t time.Time) int64 {
+	switch s := t.Unix(); {
+	case s > math.MaxInt64/int64(time.Second)-1:
+		return math.MaxInt64
+	case s < math.MinInt64/int64(time.Second)+1:
+		return math.MinInt64
+	}
+	return t.UnixNano()
+}
 
 // Next returns the first time after `after` (unix nanoseconds) at which s fires, given that it has been active since
 // then; false if it never does. For @every, missed firings up to now collapse into one.
 func (s *Schedule) Next(after, now int64) (int64, bool) {
 	switch {
-	case s.at != 0:
+	case s.once:
 		return s.at, true
 	case s.cron == nil && s.every == 0:
 		return 0, false
 	case s.every > 0:
-		base := time.Unix(0, after).Round(time.Second).UnixNano()
-		if next := base + int64(s.every); next > now || after == now {
+		if next := nanos(time.Unix(0, after).Round(time.Second).Add(s.every)); next > now || after == now {
 			return next, true
 		}
-		return time.Unix(0, now).Round(time.Second).UnixNano() + int64(s.every), true
+		return nanos(time.Unix(0, now).Round(time.Second).Add(s.every)), true
 	}
 	return s.cron.next(time.Unix(0, max(after, now)).In(s.zone))
 }
@@ -143,7 +155,7 @@ func cronField(f string, lo, hi int, names string) (set uint64, err error) {
 		if from < lo || to > hi || from > to {
 			return 0, errPattern
 		}
-		for v := from; v <= to; v += step {
+		for v := from; v <= to; v += min(step, hi+1) { // a step beyond the field is the first value alone, whatever it is
 			set |= 1 << v
 		}
 	}
@@ -170,9 +182,9 @@ func (c *cron) next(t time.Time) (int64, bool) {
 	for limit := t.Year() + 5; t.Year() <= limit; {
 		switch {
 		case c.mon>>uint(t.Month())&1 == 0:
-			t = time.Date(t.Year(), t.Month()+1, 1, 0, 0, 0, 0, t.Location())
+			t = midnight(t.Year(), t.Month()+1, 1, t)
 		case !c.day(t):
-			t = time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, t.Location())
+			t = midnight(t.Year(), t.Month(), t.Day()+1, t)
 		case c.hour>>uint(t.Hour())&1 == 0:
 			t = t.Truncate(time.Second).Add(time.Hour - time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second)
 		case c.min>>uint(t.Minute())&1 == 0:
@@ -185,6 +197,16 @@ func (c *cron) next(t time.Time) (int64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// midnight returns the beginning of a day later than that of t, in its zone. Where the clocks go forward at midnight a day begins at 1:00, and
+// what time.Date makes of 0:00 may be the evening before.
+func midnight(year int, month time.Month, day int, t time.Time) time.Time {
+	d := time.Date(year, month, day, 0, 0, 0, 0, t.Location())
+	if d.Hour() > 12 {
+		d = d.Add(24*time.Hour - time.Duration(d.Hour())*time.Hour - time.Duration(d.Minute())*time.Minute)
+	}
+	return d
 }
 
 // day applies the rule of cron: if both day fields are restricted, one of them is enough.
