@@ -35,12 +35,12 @@ type matrix struct {
 	want  assets
 	r     *rng.Source
 	calls int
-	every int // calls of which one is cut
+	every int // calls of which one is cut; constant
 	bad   int
 }
 
-func crashMatrix(t *testing.T, seed uint64, rule vfs.NameRule) *matrix {
-	m := &matrix{mem: vfs.NewMem(), want: assets{}, r: rng.New(seed)}
+func crashMatrix(t *testing.T, seed uint64, rule vfs.NameRule, every int) *matrix {
+	m := &matrix{mem: vfs.NewMem(), want: assets{}, r: rng.New(seed), every: every}
 	m.mem.SetNameRule(rule)
 	hooked := vfs.Intercept(m.mem, func(c *vfs.Call) (int64, error) {
 		switch c.Op {
@@ -210,8 +210,7 @@ func (m *matrix) checkpoints() {
 // every call that changes the disk: what was answered holds.
 func TestCreationCrashMatrix(t *testing.T) {
 	for _, rule := range []vfs.NameRule{vfs.NamesStrict, vfs.NamesOrdered} {
-		m := crashMatrix(t, 7, rule)
-		m.every = map[vfs.NameRule]int{vfs.NamesStrict: 1, vfs.NamesOrdered: 3}[rule]
+		m := crashMatrix(t, 7, rule, map[vfs.NameRule]int{vfs.NamesStrict: 1, vfs.NamesOrdered: 3}[rule])
 		s := m.makeStream("S", 1, 2)
 		c := m.makeConsumer(s, "C", true)
 		m.makeConsumer(s, "E", false)

@@ -45,16 +45,27 @@ func TestHelper(t *testing.T) {
 	}
 	var h Helper
 
-	// A few: they are handled when the loop's turn ends, on its goroutine, and not before.
-	for range helpMost {
-		w.bring(&h, "s.1", "ack0", "x")
-	}
-	if !h.Pending() || w.n.came("ack0") != 0 {
-		t.Fatalf("pending %v, %d answers before the end of the turn", h.Pending(), w.n.came("ack0"))
-	}
-	h.Run()
-	if h.Pending() || w.n.came("ack0") != helpMost {
-		t.Errorf("pending %v, %d answers after it", h.Pending(), w.n.came("ack0"))
+	// A few: they are handled when the loop's turn ends, on its goroutine, and not before, if the shard is idle; what it did last may not have
+	// ended yet.
+	for tries := 1; ; tries++ {
+		for range helpMost {
+			w.bring(&h, "s.1", "ack0", "x")
+		}
+		before := w.n.came("ack0")
+		h.Run()
+		after := w.n.came("ack0")
+		if h.Pending() {
+			t.Fatal("pending after the end of the turn")
+		}
+		if before == 0 && after == helpMost {
+			break
+		}
+		if tries == 100 {
+			t.Fatalf("%d answers before the end of the turn, %d after it", before, after)
+		}
+		for range helpMost {
+			w.n.wait(t, "ack0")
+		}
 	}
 	h.Run() // there is nothing to do
 
