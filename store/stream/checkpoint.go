@@ -3,7 +3,6 @@ package stream
 import (
 	"encoding/binary"
 	"errors"
-	"io/fs"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -11,7 +10,6 @@ import (
 	"ramjet/store/crypt"
 	"ramjet/store/msgtab"
 	"ramjet/store/seqset"
-	"ramjet/store/vfs"
 )
 
 // State file: magic 8 (its last byte tells whether the payload is encoded as a block), salt u64, payload, checksum u64 of all before. The payload has varints:
@@ -196,80 +194,11 @@ func (s *Store) Checkpoint(applied uint64, extra []byte, done func(error)) {
 	for _, seg := range s.Segments() {
 		files = append(files, hostOf(seg))
 	}
-	s.enqueue(func() error { return s.saveState(payload) }, nil)
-	s.enqueue(func() error {
+	s.give(job{failed: done, save: &saving{payload: payload, failed: done, then: func() {
 		s.post(func() { s.applied = max(s.applied, applied) })
 		s.tidy(gone, erase, files)
 		done(nil)
-		return nil
-	}, done)
-}
-
-// saveState syncs what the state refers to, then replaces the state file, keeping the one before. Whenever the file is not there, the
-// new one is, complete, under its other name: a state that is missing altogether was lost, it is not the power that went. Writer.
-func (s *Store) saveState(payload []byte) error {
-	if err := s.syncFiles(); err != nil {
-		return err
-	}
-	if s.dirDirty {
-		if err := s.env.FS.SyncDir(s.dir); vfs.NoDescriptor(err) {
-			return err // not tried: the job stays first and is tried again
-		} else if err != nil {
-			return errors.Join(errSync, err)
-		}
-		s.dirDirty = false
-	}
-	name := s.dir + "/" + StateName
-	sealed := sealState(s.Salt(), payload, s.o.Codec)
-	if !s.stateThere {
-		err := vfs.WriteAtomic(s.env.FS, name, sealed)
-		s.stateThere = err == nil
-		return err
-	}
-	if err := s.writeNext(sealed); err != nil {
-		_ = s.env.FS.Remove(s.dir + "/" + nextName) // best effort: it is written again
-		return err
-	}
-	if err := s.env.FS.Rename(name, s.dir+"/"+previousName); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := s.env.FS.Rename(s.dir+"/"+nextName, name); err != nil {
-		return err
-	}
-	return s.env.FS.SyncDir(s.dir)
-}
-
-// writeNext makes the next state durable under its other name. Writer.
-func (s *Store) writeNext(sealed []byte) error {
-	f, err := s.env.FS.Create(s.dir + "/" + nextName)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(sealed, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return s.env.FS.SyncDir(s.dir)
-}
-
-// syncFiles syncs what was written. A file whose sync failed is never trusted again. Writer.
-func (s *Store) syncFiles() error {
-	for len(s.dirtyFiles) > 0 {
-		f := s.dirtyFiles[0]
-		if f.dirty && f.f != nil {
-			if err := f.f.SyncData(); err != nil {
-				f.broken = true
-				return errors.Join(errSync, err)
-			}
-			f.dirty = false
-		}
-		s.dirtyFiles = s.dirtyFiles[1:]
-	}
-	s.dirtyFiles = nil
-	return nil
+	}}})
 }
 
 // tidy removes files and content that no durable state refers to. Failures leave garbage that the next Open finds. Writer.

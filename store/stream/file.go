@@ -150,7 +150,7 @@ type file struct {
 	pos     int64 // end of an encoded file
 	size    int64 // allocated
 	dirty   bool
-	broken  bool
+	syncing bool // a checkpoint that is being saved holds f
 	created bool
 }
 

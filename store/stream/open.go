@@ -70,8 +70,7 @@ func Open(o Options, dir string) (*Store, *Recovered, error) {
 		s = newStore(o, dir, newSalt(&o))
 		rec.New = true
 		var none seqset.Set
-		s.dirDirty = true
-		err = s.saveState((&state{nextID: 1}).append(nil, &none, &none))
+		err = s.saveState(&saving{payload: (&state{nextID: 1}).append(nil, &none, &none), dir: true})
 	default:
 		s = newStore(o, dir, st.salt)
 		s.stateThere = there

@@ -43,8 +43,10 @@ type Store struct {
 		sync.Mutex
 		jobs    []job
 		running bool
-		stuck   bool
-		broken  error // for good
+		saving  *saving // the checkpoint that is being saved, or waits for a retry
+		stuck   bool    // until a retry
+		retried bool    // and nothing was done since
+		broken  error   // for good
 		posts   []func()
 	}
 	posted atomic.Bool
@@ -52,7 +54,8 @@ type Store struct {
 	// Owner: the writer.
 	dirDirty   bool
 	dirtyFiles []*file
-	stateThere bool
+
+	stateThere bool // owner: who saves a checkpoint
 }
 
 // hotFrame is a frame that may be dropped.
@@ -202,7 +205,7 @@ func (s *Store) Close(done func(error)) {
 	s.TrimCache()
 	s.bury()
 	s.bury()
-	s.enqueue(func() error {
+	s.give(job{failed: done, alone: true, run: func() error {
 		var first error
 		for _, f := range maps {
 			if f.f != nil {
@@ -214,7 +217,7 @@ func (s *Store) Close(done func(error)) {
 		}
 		done(first)
 		return nil
-	}, done)
+	}})
 }
 
 // host is what the table needs of the store.
@@ -310,7 +313,7 @@ func (s *Store) forget(seg *msgtab.Segment) {
 	seg.Frames = nil
 	s.unmap(f)
 	s.enqueue(func() error {
-		if f.f != nil {
+		if f.f != nil && !f.syncing {
 			_ = f.f.Close()
 			f.f = nil
 		}

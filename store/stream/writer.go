@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"sync"
@@ -14,20 +15,24 @@ import (
 type job struct {
 	run    func() error
 	failed func(error)
+	save   *saving // instead of run: a checkpoint to begin
+	alone  bool    // not while a checkpoint is being saved
 }
 
 // enqueue gives the writer a job. Jobs run one after the other, in order; one that fails stays first until a retry. If writing has
 // failed for good, or the store is closed, failed (if not nil) is called instead.
-func (s *Store) enqueue(run func() error, failed func(error)) {
+func (s *Store) enqueue(run func() error, failed func(error)) { s.give(job{run: run, failed: failed}) }
+
+func (s *Store) give(j job) {
 	s.q.Lock()
 	if err := s.q.broken; err != nil {
 		s.q.Unlock()
-		if failed != nil {
-			failed(err)
+		if j.failed != nil {
+			j.failed(err)
 		}
 		return
 	}
-	s.q.jobs = append(s.q.jobs, job{run, failed})
+	s.q.jobs = append(s.q.jobs, j)
 	start := !s.q.running && !s.q.stuck
 	if start {
 		s.q.running = true
@@ -42,37 +47,72 @@ func (s *Store) enqueue(run func() error, failed func(error)) {
 func (s *Store) runJobs() {
 	for {
 		s.q.Lock()
-		if len(s.q.jobs) == 0 {
+		if c := s.q.saving; c != nil && c.ended {
+			err := c.err
+			c.ended = false
+			s.q.Unlock()
+			s.saved(c, err)
+			continue
+		}
+		if s.q.stuck || len(s.q.jobs) == 0 || (s.q.saving != nil && (s.q.jobs[0].alone || s.q.jobs[0].save != nil)) {
 			s.q.running = false
 			s.q.Unlock()
 			return
 		}
 		j := s.q.jobs[0]
+		s.q.saving = cmp.Or(j.save, s.q.saving)
 		s.q.Unlock()
-		err := j.run()
-		s.q.Lock()
-		if err != nil {
-			s.q.running, s.q.stuck = false, true
-			var lost []job
-			if errors.Is(err, errSync) {
-				s.q.broken = err
-				lost, s.q.jobs = s.q.jobs, nil
-			}
-			s.q.Unlock()
-			for _, j := range lost {
-				if j.failed != nil {
-					j.failed(err)
-				}
-			}
-			s.post(func() { s.fail(err) })
-			s.env.Wake(s)
-			return
+		if j.save != nil {
+			s.begin(j.save)
+		} else if err := j.run(); err != nil {
+			s.halt(err, nil)
+			continue
 		}
+		s.q.Lock()
 		s.q.jobs = slices.Delete(s.q.jobs, 0, 1)
 		if len(s.q.jobs) == 0 {
 			s.q.jobs = nil
 		}
 		s.q.Unlock()
+		if j.save != nil {
+			s.env.Go(func() { s.save(j.save) })
+		} else {
+			s.worked()
+		}
+	}
+}
+
+// halt stops the writer until a retry, after a failed sync for good. c is the checkpoint that failed, or nil. Writer.
+func (s *Store) halt(err error, c *saving) {
+	s.q.Lock()
+	s.q.stuck, s.q.retried = true, false
+	var lost []job
+	if errors.Is(err, errSync) {
+		s.q.broken = err
+		lost, s.q.jobs = s.q.jobs, nil
+	}
+	if c != nil {
+		c.waits = s.q.broken == nil
+	}
+	s.q.Unlock()
+	for _, j := range lost {
+		if j.failed != nil {
+			j.failed(err)
+		}
+	}
+	s.post(func() { s.fail(err) })
+	s.env.Wake(s)
+}
+
+// worked notes that something was done: after a retry that means that writes work again. Writer.
+func (s *Store) worked() {
+	s.q.Lock()
+	again := s.q.retried
+	s.q.retried = false
+	s.q.Unlock()
+	if again {
+		s.post(s.recovered)
+		s.env.Wake(s)
 	}
 }
 
@@ -88,23 +128,25 @@ func (s *Store) fail(err error) {
 	}
 }
 
-// WriteRetry tries a write again that failed, because there may be space now. Any goroutine.
+// WriteRetry tries again what failed, because there may be space now. Any goroutine.
 func (s *Store) WriteRetry() {
 	s.q.Lock()
-	start := s.q.stuck && s.q.broken == nil && !s.q.running
-	if start {
-		s.q.stuck, s.q.running = false, true
-		first := s.q.jobs[0].run
-		s.q.jobs[0].run = func() error {
-			err := first()
-			if err == nil {
-				s.post(s.recovered)
-				s.env.Wake(s)
-			}
-			return err
-		}
+	if !s.q.stuck || s.q.broken != nil {
+		s.q.Unlock()
+		return
 	}
+	s.q.stuck, s.q.retried = false, true
+	c := s.q.saving
+	again := c != nil && c.waits
+	if again {
+		c.waits = false
+	}
+	start := !s.q.running
+	s.q.running = true
 	s.q.Unlock()
+	if again {
+		s.env.Go(func() { s.save(c) })
+	}
 	if start {
 		s.env.Go(s.runJobs)
 	}
@@ -148,9 +190,6 @@ func (s *Store) flush(seg *msgtab.Segment) {
 
 // handle opens or creates the file. Writer.
 func (s *Store) handle(f *file, first uint64) error {
-	if f.broken {
-		return errSync
-	}
 	if f.f != nil {
 		return nil
 	}
