@@ -65,6 +65,7 @@ func (r *Route) onConnect(op *wire.Op) error {
 	}
 	r.creds = c
 	r.lnoc, r.lnocu, r.ln = c.LNOC, c.LNOCU || c.LN, c.LN
+	r.Limits().NoOrigin = !r.lnocu
 	r.SetHeaders(c.Headers && !r.svc.options().NoHeaderSupport)
 	r.Limits().MustConnect = false
 	r.stage = informing

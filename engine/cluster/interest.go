@@ -252,6 +252,12 @@ func (r *Route) onSub(op *wire.Op) {
 		r.Logf(engine.Debug, "", "Can not export %q, ignoring remote subscription request", op.Subject)
 		return
 	}
+	if len(op.Origin) > 0 && !r.lnocu && !r.origins[string(op.Origin)] {
+		if r.origins == nil {
+			r.origins = map[string]bool{}
+		}
+		r.origins[string(op.Origin)] = true
+	}
 	sid := r.sid(op)
 	old := r.subs.Get(sid)
 	if old != nil && (len(op.Queue) == 0 || old.Weight() == op.Weight) {
@@ -276,6 +282,14 @@ func (r *Route) onSub(op *wire.Op) {
 
 // onUnsub forgets interest of the other server.
 func (r *Route) onUnsub(op *wire.Op) {
+	if op.Origin != nil && len(op.Origin) == 0 { // it is that of one of those named before
+		for o := range r.origins {
+			op.Origin = []byte(o)
+			if r.subs.Get(r.sid(op)) != nil {
+				break
+			}
+		}
+	}
 	s := r.subs.Delete(r.sid(op))
 	if s == nil {
 		delete(r.unknown, string(r.sid(op)))

@@ -50,7 +50,7 @@ func (r *Route) register(in *wire.RouteInfo) error {
 	}
 	r.stage = registered
 	r.Net().StopTimer(link.TimerAuth)
-	r.Limits().NoAccount = r.account != ""
+	r.Limits().NoAccount, r.Limits().NoOrigin = r.account != "", !r.lnocu
 	r.SetHeaders(in.Headers && !r.svc.options().NoHeaderSupport)
 	r.SetIdentity(&link.Identity{Name: in.ServerName, Version: in.Version})
 	r.Env().Registry.Add(&r.Conn, 0)

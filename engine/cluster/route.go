@@ -48,6 +48,8 @@ type Route struct {
 	key   []byte // scratch of sids
 	// unknown is interest for accounts that a resolver may bring later, by sid.
 	unknown map[string]*interest.Sub
+	// origins are the clusters of leafnodes that a server has named which leaves them out when their interest ends.
+	origins map[string]bool
 	last    *account.Account
 	byName  string // name of last
 	// lastCluster is the cluster of the last message of a leafnode.

@@ -263,6 +263,37 @@ func TestInterest(t *testing.T) {
 	sys.expect("RMSG sys.y 2", "hi")
 }
 
+// TestUnsubWithoutOrigin: a server of before names the cluster of a leafnode when interest begins, but not when it ends.
+func TestUnsubWithoutOrigin(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.join("B", func(in *wire.RouteInfo) { in.PoolIdx, in.LN, in.LNOCU = slotOf("APP", 3), false, false })
+	p.send("LS+ hub APP x")
+	p.send("LS+ edge APP y")
+	p.send("LS+ edge APP x q 1")
+	p.send("RS+ APP y")
+	p.send("LS- APP x")
+	p.sync()
+	for subj, want := range map[string]int{"x": 1, "y": 1} {
+		var r interest.Result
+		w.reg.Lookup("APP").Index().Match([]byte(subj), &r)
+		if n := len(r.Plain) + len(r.Queues); n != want {
+			t.Errorf("%s: %d", subj, n)
+		}
+	}
+	p.send("LS- APP x q")
+	p.send("LS- APP y")
+	p.send("LS- APP y") // nothing left but what is no leafnode's
+	p.sync()
+	if x := w.reg.Lookup("APP").Index(); x.HasInterest([]byte("x")) || !x.HasInterest([]byte("y")) {
+		t.Errorf("interest in x %v, in y %v", x.HasInterest([]byte("x")), x.HasInterest([]byte("y")))
+	}
+	p.send("RS- APP y")
+	p.sync()
+	if w.reg.Lookup("APP").Index().HasInterest([]byte("y")) {
+		t.Error("interest in y")
+	}
+}
+
 func TestMessages(t *testing.T) {
 	w := newWorld(t, nil)
 	p := w.join("B", func(in *wire.RouteInfo) { in.PoolIdx = slotOf("APP", 3) })

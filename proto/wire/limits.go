@@ -23,6 +23,8 @@ type Limits struct {
 	InfoFirst bool
 	// NoAccount: operations of routes carry no account, as the connection serves only one.
 	NoAccount bool
+	// NoOrigin: LS- of a route carries no origin, as servers of before 2.9 leave it out.
+	NoOrigin bool
 	// Dialect is the table of verbs.
 	Dialect Dialect
 }

@@ -39,7 +39,7 @@ type Op struct {
 	Line    []byte // the whole control line without CRLF, for tracing; also set with most errors
 
 	Account []byte   // OpRSub, OpRUnsub, OpASub, OpAUnsub, OpRMsg
-	Origin  []byte   // OpRSub, OpRUnsub, OpRMsg on routes: cluster of the leafnode it comes from; nil if none
+	Origin  []byte   // OpRSub, OpRUnsub, OpRMsg on routes: cluster of the leafnode it comes from; nil if none, empty if the peer leaves it out
 	Weight  int32    // OpRSub: members of the queue group, 1 without one
 	Queues  [][]byte // OpRMsg: the groups of which one member each gets the message; empty if none
 }

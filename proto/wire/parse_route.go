@@ -72,13 +72,19 @@ func parseRouteSub(arg []byte, leaf bool, lim *Limits, op *Op) *Error {
 	return nil
 }
 
+// unnamed is the origin that Limits.NoOrigin leaves out.
+var unnamed = []byte{}
+
 // parseRouteUnsub reads "[<origin>] [<account>] <subject> [<queue>]".
 func parseRouteUnsub(arg []byte, leaf bool, lim *Limits, op *Op) *Error {
 	var a args
 	a.split(arg)
 	tok := a.tok[:min(a.n, maxArgs)]
 	op.Origin, op.Account = nil, nil
-	if leaf {
+	switch {
+	case leaf && lim.NoOrigin:
+		op.Origin = unnamed
+	case leaf:
 		if len(tok) == 0 {
 			return errRemoteUnsub
 		}

@@ -68,6 +68,31 @@ func TestRouteRefused(t *testing.T) {
 	}
 }
 
+// TestRouteNoOrigin: servers of before leave the origin of LS- out, and of nothing else.
+func TestRouteNoOrigin(t *testing.T) {
+	for in, want := range map[string]string{
+		"LS- A foo\r\n":     `subject="foo" queue=""/false origin=""`,
+		"LS- A foo q\r\n":   `subject="foo" queue="q"/true origin=""`,
+		"LS- A foo q o\r\n": "",
+		"LS- A\r\n":         "",
+		"LS+ o A foo\r\n":   `subject="foo" queue=""/false origin="o" weight=1`,
+		"RS- A foo\r\n":     `subject="foo" queue=""/false`,
+	} {
+		lim := routeLimits(false)
+		lim.NoOrigin = true
+		var op Op
+		n, _, err := Next([]byte(in), lim, &op)
+		if (err == nil) != (want != "") {
+			t.Errorf("%q: %v", in, err)
+		} else if err == nil && (n != len(in) || !strings.HasSuffix(string(opEvent(&op)), `account="A" `+want)) {
+			t.Errorf("%q: %s", in, opEvent(&op))
+		}
+		if err == nil && (op.Origin != nil) != (in[0] == 'L') {
+			t.Errorf("%q: origin %q", in, op.Origin)
+		}
+	}
+}
+
 func TestRouteSplits(t *testing.T) {
 	var stream []byte
 	for _, c := range routeAccepted {
@@ -103,6 +128,7 @@ func FuzzRoute(f *testing.F) {
 	f.Add([]byte("LMSG o A foo + 2\r\nhi\r\n"), []byte{0}, false, true)
 	f.Fuzz(func(t *testing.T, data, sizes []byte, must, none bool) {
 		lim := routeLimits(none)
+		lim.NoOrigin = none
 		lim.MustConnect = must
 		data = slices.Clip(bytes.Clone(data))
 		want, wantRest := decodeAll(data, lim)
