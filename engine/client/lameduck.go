@@ -12,7 +12,7 @@ import (
 // maxGap is the longest time between two closes of lame duck mode.
 const maxGap = time.Second
 
-// LameDuck closes all clients in random order over d (reason Server Shutdown), after grace; done is
+// LameDuck closes all clients and leafnodes in random order over d (reason Server Shutdown), after grace; done is
 // called, on some goroutine, when none is left. grace and d as configured: the closes are spread
 // over what of d remains after grace.
 func (s *Service) LameDuck(grace, d time.Duration, done func()) {
@@ -21,17 +21,19 @@ func (s *Service) LameDuck(grace, d time.Duration, done func()) {
 	s.BroadcastInfo()
 	s.env.Clock.AfterFunc(grace, func() {
 		var all []*link.Conn
-		s.env.Registry.Range(engine.Client, func(c *link.Conn) bool {
-			all = append(all, c)
-			return true
-		})
+		for _, k := range []engine.Kind{engine.Client, engine.Leaf} {
+			s.env.Registry.Range(k, func(c *link.Conn) bool {
+				all = append(all, c)
+				return true
+			})
+		}
 		r := rng.NewRandom()
 		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		q := &duckQueue{s: s, rnd: r, all: all, done: done, batch: 1}
 		if n := len(all); n > 0 {
 			q.gap = min(max(d-grace, 0)/time.Duration(n), maxGap)
 			if q.gap < time.Millisecond {
-				// More clients than milliseconds: close several at a time.
+				// More of them than milliseconds: close several at a time.
 				q.gap = time.Millisecond
 				q.batch = max(1, n/int(max(1, (d-grace)/time.Millisecond)))
 			}
@@ -40,7 +42,7 @@ func (s *Service) LameDuck(grace, d time.Duration, done func()) {
 	})
 }
 
-// duckQueue is the rest of the clients to close. Used by one timer callback after the other.
+// duckQueue is the rest of the connections to close. Used by one timer callback after the other.
 type duckQueue struct {
 	s     *Service
 	rnd   *rng.Source

@@ -180,7 +180,7 @@ func (p *Leaf) onConnect(op *wire.Op) error {
 		return p.outOfTurn()
 	case p.stage == ready:
 		// Who the peer is has been settled; one that says so again is told everything again.
-		p.sendConnectInfo()
+		p.sendConnectInfo(false)
 		p.svc.retell(p)
 		return nil
 	case p.stage != greeting:
@@ -305,7 +305,7 @@ func (p *Leaf) accept(u *auth.User) error {
 	p.GuessRTT()
 	if text, why := p.refusal(cn); text != "" {
 		if why == netio.ReasonMinVersion {
-			p.sendConnectInfo() // what recent peers need to understand the refusal
+			p.sendConnectInfo(false) // what recent peers need to understand the refusal
 		}
 		return p.fail("RJ-F005", text, why)
 	}
@@ -328,7 +328,8 @@ func (p *Leaf) accept(u *auth.User) error {
 	p.Limits().MustConnect = false
 	p.TrackReplies(u.Perms.Responses())
 	p.setPeer(q)
-	p.perms.Store(p.hubPerms(u, q, cn.DenyPub))
+	p.unwanted = cn.DenyPub
+	p.perms.Store(p.hubPerms(u, q, p.unwanted))
 	return p.begin(u)
 }
 
@@ -359,7 +360,7 @@ func (p *Leaf) begin(u *auth.User) error {
 	p.Net().StopTimer(link.TimerAuth)
 	p.applyLimits(u)
 	if p.remote == nil {
-		p.sendConnectInfo()
+		p.sendConnectInfo(false)
 	}
 	if p.isSpoke() {
 		p.PingAlways()
@@ -395,22 +396,32 @@ func (p *Leaf) applyLimits(u *auth.User) {
 	p.Limits().MaxPayload = link.MinLimit(o.MaxPayload, pay...)
 }
 
-// armExpiry starts the timer that ends the session of a user with a deadline.
+// armExpiry starts the timer that ends the session of a user with a deadline; one that had a deadline may have none now.
 func (p *Leaf) armExpiry(u *auth.User) {
+	p.Net().StopTimer(link.TimerAuth)
 	if !u.Expires.IsZero() {
 		p.Net().SetTimer(link.TimerAuth, max(0, u.Expires.Sub(p.svc.env.Clock.Now())))
 	}
 }
 
-// sendConnectInfo sends the INFO that tells the peer its account and permissions.
-func (p *Leaf) sendConnectInfo() {
+// sendConnectInfo sends the INFO that tells the peer its account and permissions. changed: it was told of others before.
+func (p *Leaf) sendConnectInfo(changed bool) {
 	in := p.svc.port.Info()
 	in.ClientID, in.ConnectInfo = p.ID(), true
 	in.RemoteAccount = p.acct.Name()
 	in.IsSystemAccount = p.acct.Snap().System
 	in.Import, in.Export = announcedPerms(p.User())
+	if changed && in.Import == nil {
+		in.Import = everything
+	}
+	if changed && in.Export == nil {
+		in.Export = everything
+	}
 	p.Send(wire.AppendLeafInfo(nil, &in))
 }
+
+// everything takes permissions back, which leaving them out does not.
+var everything = &wire.SubjectPatterns{Allow: []string{">"}}
 
 // versionAtLeast compares versions "2.8.0", also with "v" before and "-beta" behind. What is no version is too old.
 func versionAtLeast(v, least string) bool {

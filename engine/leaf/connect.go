@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"ramjet/engine"
 	"ramjet/engine/auth"
+	"ramjet/engine/interest"
 	"ramjet/engine/link"
 	"ramjet/engine/netio"
 	"ramjet/proto/wire"
@@ -213,7 +215,7 @@ func (p *Leaf) hear(in *wire.LeafInfo) error {
 		p.svc.names.Store(p.acct.Name(), in.RemoteAccount)
 	}
 	if in.Import != nil || in.Export != nil {
-		p.perms.Store(p.spokePerms(p.peer.Load(), in.Import, in.Export))
+		p.adopt(p.spokePerms(p.peer.Load(), in.Import, in.Export))
 	}
 	if in.ConnectInfo && p.stage == connecting {
 		return p.finish()
@@ -303,12 +305,43 @@ func (p *Leaf) recheck() {
 				_ = p.deny(auth.Result{Reason: r.Reason, Log: r.Log, Text: r.Text})
 				return
 			}
+			same := reflect.DeepEqual(p.User().Perms.Source(), r.User.Perms.Source())
 			id := *p.Identity()
 			id.User = r.User
 			p.SetIdentity(&id)
 			p.applyLimits(r.User)
+			n := p.hubPerms(r.User, p.peer.Load(), p.unwanted)
+			if same {
+				p.perms.Store(n)
+				return
+			}
+			p.TrackReplies(r.User.Perms.Responses())
+			p.sendConnectInfo(true) // first: the other side ignores interest that it may not serve
+			p.adopt(n)
 		})
 	})
+}
+
+// adopt puts n into force, also for what was announced before: interest that may not be told any more is withdrawn, what may be now is
+// told. Subscriptions of the other side stay, as each message to them is judged. Loop.
+func (p *Leaf) adopt(n *perms) {
+	was := p.perms.Load()
+	l := p.svc.ledgerOf(p)
+	if l == nil {
+		p.perms.Store(n)
+		return
+	}
+	p.stop()
+	p.Out().Flush(p.LoopID())
+	p.perms.Store(n)
+	l.Range(func(c interest.Change) bool {
+		if was.announces(c.Subject) && !n.announces(c.Subject) {
+			c.Weight = 0
+			p.announce(c)
+		}
+		return true
+	})
+	p.stop = l.Follow(interest.Follower{Tell: p.tell, Skip: skips(p.peer.Load())})
 }
 
 // Recheck judges every accepted connection again after a reload. Any goroutine.

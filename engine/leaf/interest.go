@@ -161,18 +161,26 @@ func (s *Service) tie(p *Leaf) {
 
 // retell announces all interest to p again. Loop of p.
 func (s *Service) retell(p *Leaf) {
-	s.mu.Lock()
-	var l *interest.Ledger
-	if t := s.ties[p.acct]; t != nil {
-		l = t.ledger
-	}
-	s.mu.Unlock()
-	if l == nil || p.stop == nil {
+	l := s.ledgerOf(p)
+	if l == nil {
 		return
 	}
 	p.stop()
 	p.Out().Flush(p.LoopID())
 	p.stop = l.Follow(interest.Follower{Tell: p.tell, Skip: skips(p.peer.Load())})
+}
+
+// ledgerOf returns the ledger that p follows, nil for none. Loop of p.
+func (s *Service) ledgerOf(p *Leaf) *interest.Ledger {
+	if p.stop == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.ties[p.acct]; t != nil {
+		return t.ledger
+	}
+	return nil
 }
 
 // untie ends what tie began for one connection of a.
@@ -241,9 +249,13 @@ func (s *Service) isLoop(a *account.Account, subj []byte) bool {
 
 // tell announces a change. Any goroutine, under the lock of a part of the ledger.
 func (p *Leaf) tell(c interest.Change) {
-	if p.Closed() || !p.perms.Load().announces(c.Subject) {
-		return
+	if !p.Closed() && p.perms.Load().announces(c.Subject) {
+		p.announce(c)
 	}
+}
+
+// announce says c to the other side. Any goroutine.
+func (p *Leaf) announce(c interest.Change) {
 	var room [256]byte
 	b := append(room[:0], "LS- "...)
 	if c.Weight > 0 {

@@ -34,6 +34,7 @@ type Leaf struct {
 	wsPacked bool              // websocket messages are compressed, so that S2 is not used
 	first    *wire.LeafInfo    // solicited: INFO that waits for the TLS handshake
 	connect  *wire.LeafConnect // accepted: CONNECT being judged
+	unwanted []string          // accepted: what the peer does not want
 	infoSent bool
 	tlsFirst bool
 

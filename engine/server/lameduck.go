@@ -21,7 +21,7 @@ func (s *Server) lameDuck() {
 		s.routes.LameDuck()
 	}
 	shutdown := func() { s.stopOnce.Do(func() { s.ctl.post(s.stop) }) }
-	if s.registry.Count(engine.Client) == 0 {
+	if s.registry.Count(engine.Client)+s.registry.Count(engine.Leaf) == 0 {
 		shutdown()
 		return
 	}
