@@ -280,9 +280,9 @@ func TestYieldKeepsOrder(t *testing.T) {
 					close(done)
 				}
 			}
-			nc := w.dial(w.listen(h.accept))
 			data := make([]byte, size)
-			r.Read(data)
+			r.Read(data) // before the loop draws from it
+			nc := w.dial(w.listen(h.accept))
 			wire := data
 			if staged {
 				wire = make([]byte, size)

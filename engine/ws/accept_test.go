@@ -25,8 +25,9 @@ import (
 
 // lines collects log lines.
 type lines struct {
-	mu  sync.Mutex
-	got []string
+	mu   sync.Mutex
+	got  []string
+	said chan struct{} // a line was added
 }
 
 func (l *lines) Enabled(engine.Level) bool { return true }
@@ -34,6 +35,10 @@ func (l *lines) Logf(_ engine.Level, id, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.got = append(l.got, id+" "+fmt.Sprintf(format, args...))
+	select {
+	case l.said <- struct{}{}:
+	default:
+	}
 }
 func (l *lines) take() []string {
 	l.mu.Lock()
@@ -41,6 +46,21 @@ func (l *lines) take() []string {
 	got := l.got
 	l.got = nil
 	return got
+}
+
+// await returns what was said since the last time, when there is something.
+func (l *lines) await(t *testing.T) []string {
+	t.Helper()
+	for {
+		if got := l.take(); len(got) > 0 {
+			return got
+		}
+		select {
+		case <-l.said:
+		case <-time.After(10 * time.Second):
+			t.Fatal("nothing is logged")
+		}
+	}
 }
 
 // server is what follows the upgrade: it says who it is and echoes.
@@ -65,7 +85,7 @@ type env struct {
 
 func start(t *testing.T, o config.WebsocketOptions, mqtt bool) *env {
 	t.Helper()
-	e := &env{log: new(lines)}
+	e := &env{log: &lines{said: make(chan struct{}, 1)}}
 	opts := &config.Options{MaxPayload: 1 << 20, Websocket: &o}
 	a := New(func() *config.Options { return opts }, e.log, func() bool { return mqtt }, func(_ *netio.Conn, m Meta) netio.Handler {
 		if m.Path == "leafnode" {
@@ -222,7 +242,10 @@ func testTLS(t *testing.T) *tls.Config {
 }
 
 func TestTLS(t *testing.T) {
-	e := start(t, config.WebsocketOptions{TLS: &config.TLSOptions{Config: testTLS(t)}, HandshakeTimeout: 50 * time.Millisecond}, false)
+	conf := testTLS(t)
+	patient := start(t, config.WebsocketOptions{TLS: &config.TLSOptions{Config: conf}, HandshakeTimeout: time.Minute}, false)
+	hasty := start(t, config.WebsocketOptions{TLS: &config.TLSOptions{Config: conf}, HandshakeTimeout: 50 * time.Millisecond}, false)
+	e := patient
 	tc := tls.Client(e.dial(t), &tls.Config{InsecureSkipVerify: true})
 	if _, err := io.WriteString(tc, request("/")); err != nil {
 		t.Fatal(err)
@@ -231,13 +254,16 @@ func TestTLS(t *testing.T) {
 	if line, err := r.ReadString('}'); err != nil || !strings.HasPrefix(line, switching+"\r\n\x82") || !strings.HasSuffix(line, "TLSRequired:true Compressed:false}") {
 		t.Errorf("%q %v", line, err)
 	}
-	for _, c := range []struct{ in, out, log string }{
-		{"GET / HTTP/1.1\r\n\r\n", "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n", "client sent an HTTP request to an HTTPS server"},
-		{"CONNECT {}\r\n", "", "tls: first record does not look like a TLS handshake"},
-		{"", "", "i/o timeout"},
-		{"\x16\x03\x01\x00\xff\x01", "", "TLS handshake timeout"},
+	for _, c := range []struct {
+		e            *env
+		in, out, log string
+	}{
+		{patient, "GET / HTTP/1.1\r\n\r\n", "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n", "client sent an HTTP request to an HTTPS server"},
+		{patient, "CONNECT {}\r\n", "", "tls: first record does not look like a TLS handshake"},
+		{hasty, "", "", "i/o timeout"},
+		{hasty, "\x16\x03\x01\x00\xff\x01", "", "TLS handshake timeout"},
 	} {
-		nc := e.dial(t)
+		nc := c.e.dial(t)
 		if _, err := io.WriteString(nc, c.in); err != nil {
 			t.Fatal(err)
 		}
@@ -247,10 +273,7 @@ func TestTLS(t *testing.T) {
 		}
 		nc.Close()
 		want := fmt.Sprintf("RJ-W002 websocket: TLS handshake error from %s: %s", nc.LocalAddr(), c.log)
-		var got []string
-		for deadline := time.Now().Add(5 * time.Second); len(got) == 0 && time.Now().Before(deadline); {
-			got = e.log.take()
-		}
+		got := c.e.log.await(t)
 		if string(b) != c.out || len(got) != 1 || got[0] != want {
 			t.Errorf("%q: %q, logged %q, want %q", c.in, b, got, want)
 		}
