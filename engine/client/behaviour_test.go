@@ -493,3 +493,53 @@ func TestOwnOutputUnread(t *testing.T) {
 		p.sync()
 	}
 }
+
+// TestOwnFloodUnread: over the budget of the process a client that gets its own flood and reads nothing is not read either, although
+// the pause of a producer whose targets are slow is short; once it reads it gets everything.
+func TestOwnFloodUnread(t *testing.T) {
+	w := newWorld(t, func(o *config.Options) { o.WriteDeadline = 0 })
+	p := w.dial().connect("")
+	p.send("SUB flood.> 1\r\n")
+	p.sync()
+	q := w.dial().connect("")
+	q.send("SUB flood.> 1\r\n") // it reads nothing either, and is what the first slows down for
+	q.sync()
+	other := w.dial().connect("")
+	const size, first, msgs = 60_000, 150, 500
+	msg := "PUB flood.x 60000\r\n" + strings.Repeat("y", size) + "\r\n"
+	for range first {
+		other.send(msg)
+	}
+	other.sync()
+	w.group.SetBudget(1)
+	sent := make(chan error, 1)
+	go func() {
+		for range msgs {
+			if _, err := io.WriteString(p.c, msg); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	w.eventually("the client is stalled", func() bool { return w.env.Sum().Stalled > 0 })
+	held := w.group.Backlog()
+	for _, l := range w.group.Loops() {
+		later := make(chan struct{})
+		l.Post(func() { l.After(200*time.Millisecond, func() { close(later) }) }) // twenty pauses of a producer
+		<-later
+	}
+	if n := w.group.Backlog(); n > held+1<<20 {
+		t.Errorf("backlog grew from %d to %d while nothing was read", held, n)
+	}
+	other.sync()
+	go func() { _, _ = io.Copy(io.Discard, q.r) }()
+	head := int64(len("MSG flood.x 1 60000\r\n") + 2)
+	if n, err := io.CopyN(io.Discard, p.r, (first+msgs)*(size+head)); err != nil {
+		t.Fatalf("%v after %d bytes", err, n)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	p.sync()
+}

@@ -27,6 +27,7 @@ type stallState struct {
 	logged int64
 	total  int64 // nanoseconds since the last log line
 	own    bool  // this stall is for its own output
+	others bool  // it is, or is also, for targets that are slow
 }
 
 // What a client may leave unread of the output that it causes itself (answers to PING, +OK, its own messages) before it is read
@@ -80,7 +81,7 @@ func (c *Conn) StallFor(targets []interest.Sink) {
 	if s.wait == 0 {
 		return
 	}
-	s.on, s.since = true, c.env.Clock.Now().UnixNano()
+	s.on, s.others, s.since = true, true, c.env.Clock.Now().UnixNano()
 	c.stats.stalls.Add(1)
 	c.env.shared.stalled.Add(1)
 	c.nc.PauseRead()
@@ -119,6 +120,12 @@ func (c *Conn) checkOwn(pending int64) {
 		c.stall = s
 	}
 	if s.on {
+		// Its targets are slow, and it is one of them: that pause ends after a few milliseconds, this one must not.
+		if pressed && pending > ownPressed && !s.own {
+			s.own = true
+			s.wait++
+			c.waitDrain(c, s.gen)
+		}
 		return
 	}
 	d := stallEach
@@ -199,9 +206,9 @@ func (c *Conn) endStall() {
 	if s == nil || !s.on {
 		return
 	}
-	s.on = false
-	if s.own {
-		s.own = false
+	others := s.others
+	s.on, s.own, s.others = false, false, false
+	if !others {
 		c.nc.ResumeRead()
 		return
 	}

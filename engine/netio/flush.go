@@ -84,7 +84,7 @@ func (o *Outbox) account(n int64, msgs, bytes int) {
 func (o *Outbox) enqueue(s *staged, depth uint8) {
 	if len(s.cuts) == 0 {
 		if t := o.q.tail; len(s.buf) < chunkSize/2 && (o.blocked || (t != nil && t.grow && t.depth == depth)) {
-			o.q.addCopy(s.buf, depth)
+			o.q.addCopy(s.buf, depth, firstChunk)
 		} else {
 			o.q.push(newSeg(s.f, s.buf, depth, s.f != nil))
 			s.f, s.buf = nil, nil
@@ -99,7 +99,7 @@ func (o *Outbox) enqueue(s *staged, depth uint8) {
 		off = c.off
 		if o.blocked && len(c.payload) < cap(c.f.B)/8 {
 			// a slow destination must not pin a large read buffer for a small payload
-			o.q.addCopy(c.payload, depth)
+			o.q.addCopy(c.payload, depth, firstChunk)
 			c.f.Release()
 		} else {
 			o.q.push(newSeg(c.f, c.payload, depth, false))
@@ -117,7 +117,7 @@ func (o *Outbox) enqueuePart(s *staged, from, to int, depth uint8) {
 		return
 	}
 	if s.f == nil || o.blocked {
-		o.q.addCopy(s.buf[from:to], depth)
+		o.q.addCopy(s.buf[from:to], depth, headChunk)
 		return
 	}
 	s.f.Retain()
@@ -144,7 +144,7 @@ func (o *Outbox) queueOne(b []byte, msgs int) engine.Verdict {
 	o.account(n, msgs, bytes)
 	if depth := uint8(o.c.depth()); n > 0 {
 		if n < chunkSize/2 {
-			o.q.addCopy(b, depth)
+			o.q.addCopy(b, depth, firstChunk)
 		} else {
 			o.q.push(newSeg(nil, b, depth, false))
 		}

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	chunkSize   = 64 << 10 // chunk of the queue of a slow destination
-	firstChunk  = 4 << 10  // the first one
+	chunkSize   = 64 << 10 // largest chunk of the queue of a slow destination
+	firstChunk  = 4 << 10  // the first one, and the first behind a payload by reference
+	headChunk   = 256      // of what lies between two payloads by reference: a head
 	sealBatch   = 64 << 10 // plaintext sealed at a time
 	pressedSoft = 4 << 20  // soft limit while the backlog of the group is over its budget
 	writeQuota  = 4 << 20  // bytes one caller writes for others before it hands over to the owner loop
@@ -106,19 +107,16 @@ func (l *segList) release() {
 	}
 }
 
-// addCopy appends b to the last chunk, or to a new one.
-func (l *segList) addCopy(b []byte, depth uint8) {
+// addCopy appends b to the last chunk, or to a new one of at least least bytes. Chunks grow as long as nothing comes between them.
+func (l *segList) addCopy(b []byte, depth uint8, least int) {
 	if t := l.tail; t != nil && t.grow && t.depth == depth {
 		if cap(t.b)-len(t.b) >= len(b) {
 			t.b = append(t.b, b...)
 			return
 		}
+		least = max(least, min(chunkSize, 4*cap(t.b)))
 	}
-	size := chunkSize
-	if l.head == nil && len(b) <= firstChunk {
-		size = firstChunk
-	}
-	f := bufpool.Get(max(size, len(b)))
+	f := bufpool.Get(max(least, len(b)))
 	l.push(newSeg(f, append(f.B[:0], b...), depth, true))
 }
 

@@ -618,3 +618,48 @@ func TestBacklog(t *testing.T) {
 		}
 	})
 }
+
+// TestMemoryOfSlowDestination: what waits for a full socket costs about its bytes: payloads by reference cost their reference, the heads
+// between them little, and copied output is in chunks that grow with it.
+func TestMemoryOfSlowDestination(t *testing.T) {
+	each(t, func(t *testing.T, backend string) {
+		w := newWorld(t, backend, Config{})
+		h := newHand()
+		w.dial(w.listen(h.accept))
+		c := wait(t, h.conn, "open")
+		fillUp(w, c)
+		o := c.Out()
+		me := c.Loop().Index()
+		copied := func() (n int) {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			for s := o.q.head; s != nil; s = s.next {
+				if s.grow {
+					n += cap(s.b)
+				}
+			}
+			return n
+		}
+		f := bufpool.Get(60_000)
+		defer f.Release()
+		w.on(c, func() {
+			before := copied()
+			const refs = 64
+			for range refs {
+				o.AppendRef(me, []byte("MSG some.subject 1 60000\r\n"), f, f.B, []byte("\r\n"), 1)
+			}
+			o.Flush(me)
+			if n := copied() - before; n > refs*headChunk+2*chunkSize {
+				t.Errorf("%d bytes for the heads of %d payloads", n, refs)
+			}
+			before = copied()
+			for range 64 {
+				o.Append(me, make([]byte, 4<<10))
+				o.Flush(me)
+			}
+			if n := copied() - before; n < 64*(4<<10) || n > 64*(4<<10)+chunkSize {
+				t.Errorf("%d bytes for 256 KiB", n)
+			}
+		})
+	})
+}

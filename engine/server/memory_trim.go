@@ -14,13 +14,16 @@ import (
 //
 // A quiet server allocates nothing, so nothing starts the collector: what a storm of connections or a slow consumer
 // left, idle pooled buffers above all, would stay until the runtime's forced collections, which come every two minutes
-// and of which pools need two. So once it is calm, two collections follow a burst, and the pages go back to the system.
+// and of which pools need two. So once it is calm, two collections follow a burst, and the pages go back to the system. A server
+// that stays busy, but makes so little garbage that no collection comes, is not calm either: there they follow without calm, and
+// the runtime returns the pages in its own time.
 const (
 	trimEvery = time.Second
 	trimMin   = 4 << 20  // bytes allocated since the last collection by trim that are worth another
 	trimCalm  = 1 << 20  // bytes allocated between two looks that still count as calm
 	trimFreed = 16 << 20 // bytes freed at once that are collected without waiting for calm
 	trimRuns  = 2        // a pool gives up what was idle during two collections
+	trimWait  = 3        // looks without calm and without a collection after which one is due nevertheless
 )
 
 // trimAction is what trimmer decides.
@@ -53,12 +56,16 @@ type trimmer struct {
 	known  uint64 // freed when it was last collected
 	base   uint64 // allocs when the last burst was dealt with
 	left   int    // collections still due after a burst
+	waited int    // looks since one is due, or since the last one
 	sample [3]metrics.Sample
 }
 
-// next looks at h. A collection since the last look, or much allocated, means that the runtime is busy: it is left alone.
+// next looks at h. A collection since the last look, or much allocated, means that the runtime is busy: it is left alone, for a while.
 func (t *trimmer) next(h heapSample) trimAction {
 	calm := h.cycles == t.last.cycles && h.allocs-t.last.allocs <= trimCalm
+	if t.waited++; t.left == 0 || h.cycles != t.last.cycles {
+		t.waited = 0
+	}
 	t.last = h
 	if h.freed-t.known >= max(trimFreed, h.live/4) {
 		t.known = h.freed // whoever is busy makes no garbage, so that no collection comes for it
@@ -67,11 +74,12 @@ func (t *trimmer) next(h heapSample) trimAction {
 	if h.allocs-t.base >= max(trimMin, h.live/4) {
 		t.base, t.left = h.allocs, trimRuns
 	}
-	if !calm || t.left == 0 {
+	if t.left == 0 || !calm && t.waited < trimWait {
 		return trimNothing
 	}
 	t.left--
-	if t.left == 0 {
+	t.waited = 0
+	if calm && t.left == 0 {
 		return trimRelease
 	}
 	return trimCollect

@@ -30,6 +30,16 @@ func TestTrimmer(t *testing.T) {
 		{heapSample{cycles: 20, allocs: 1500 * mb, freed: 100 * mb, live: 800 * mb}, trimNothing}, // busy, little is freed
 		{heapSample{cycles: 25, allocs: 1900 * mb, freed: 250 * mb, live: 800 * mb}, trimRelease}, // much is
 		{heapSample{cycles: 31, allocs: 2300 * mb, freed: 260 * mb, live: 600 * mb}, trimNothing},
+		// Not calm, but no collection comes: after three looks, and after three more.
+		{heapSample{cycles: 31, allocs: 2305 * mb, freed: 260 * mb, live: 16 * mb}, trimNothing},
+		{heapSample{cycles: 31, allocs: 2310 * mb, freed: 260 * mb, live: 16 * mb}, trimNothing},
+		{heapSample{cycles: 31, allocs: 2315 * mb, freed: 260 * mb, live: 16 * mb}, trimCollect},
+		{heapSample{cycles: 31, allocs: 2320 * mb, freed: 260 * mb, live: 16 * mb}, trimNothing},
+		{heapSample{cycles: 31, allocs: 2325 * mb, freed: 260 * mb, live: 16 * mb}, trimNothing},
+		{heapSample{cycles: 31, allocs: 2330 * mb, freed: 260 * mb, live: 16 * mb}, trimCollect},
+		{heapSample{cycles: 32, allocs: 2400 * mb, freed: 260 * mb, live: 16 * mb}, trimNothing}, // one comes
+		{heapSample{cycles: 32, allocs: 2403 * mb, freed: 260 * mb, live: 16 * mb}, trimNothing},
+		{heapSample{cycles: 32, allocs: 2406 * mb, freed: 260 * mb, live: 16 * mb}, trimNothing},
 	} {
 		if got := tr.next(step.h); got != step.want {
 			t.Errorf("step %d: %v, want %v", i, got, step.want)
