@@ -132,20 +132,23 @@ func (t *Table) frameFor(tail *Segment, n int) []byte {
 		return make([]byte, 0, n)
 	}
 	if size == FrameSize {
-		if b := t.pool.get(); b != nil {
-			return b
-		}
+		return t.fullFrame()
 	}
 	return make([]byte, 0, size)
 }
 
 // Recycle takes back the memory of a frame that is in no segment any more.
-func (t *Table) Recycle(b []byte) { t.pool.put(b) }
+func (t *Table) Recycle(b []byte) {
+	if cap(b) == FrameSize {
+		t.inUse--
+	}
+	t.pool.put(b)
+}
 
 // RecycleAll takes back the memory of all frames of a segment that left the table.
 func (t *Table) RecycleAll(s *Segment) {
 	for i := range s.Frames {
-		t.pool.put(s.Frames[i].B)
+		t.Recycle(s.Frames[i].B)
 	}
 	s.Frames = nil
 }

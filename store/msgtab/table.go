@@ -56,6 +56,8 @@ type Table struct {
 	ttl         ttlHeap
 	never       seqset.Set // messages exempt from the age limit
 	pool        *Pool
+	inUse       int          // full-grown frames
+	slab        []byte       // what is left of the last one
 	removed     int          // bytes, since TimeToThin said so
 	ids         []subjidx.ID // scratch
 }
