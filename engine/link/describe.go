@@ -76,6 +76,10 @@ func (c *Conn) ClientInfo(detailed bool) *sysapi.ClientInfo {
 	}
 	var i sysapi.ConnInfo
 	c.Snapshot(&i, time.Unix(0, c.start), true)
+	i.NameTag = "" // of the user here, not of the account
+	if u := c.ident.Load().User; u != nil {
+		i.NameTag = u.NameTag
+	}
 	return ClientInfoOf(&i)
 }
 

@@ -235,7 +235,7 @@ func TestAcknowledgements(t *testing.T) {
 			after 5s
 			> advise maxdeliver #1 c1 d4
 			info
-			> delivered 7/3 floor 7/3 ackpending 0 redelivered 1 waiting 1 pending 0
+			> delivered 7/3 floor 0/0 ackpending 0 redelivered 1 waiting 1 pending 0
 			after 100s`},
 		{"max deliver", `
 			config {"max_deliver":2}
@@ -255,7 +255,7 @@ func TestAcknowledgements(t *testing.T) {
 			> advise maxdeliver #1 c1 d2
 			> in <- a.3 #3 d1 c4 p0
 			info
-			> delivered 4/3 floor 2/1 ackpending 2 redelivered 1 waiting 0 pending 0
+			> delivered 4/3 floor 0/0 ackpending 2 redelivered 1 waiting 0 pending 0
 			needs
 			> needs 1 2 3
 			restart

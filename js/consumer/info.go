@@ -28,6 +28,9 @@ func (c *Consumer) Info(now int64) *jsapi.ConsumerInfo {
 		PushBound: !cfg.Pull() && c.push.interest,
 		TimeStamp: time.Unix(0, now).UTC(),
 	}
+	if i.Delivered.Consumer == 0 && i.Delivered.Stream == 0 {
+		i.Delivered.Stream = c.seen() // nothing delivered yet: how far it has looked
+	}
 	if cfg.MaxDeliver == 1 {
 		i.NumRedelivered = 0
 	}

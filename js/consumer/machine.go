@@ -121,10 +121,11 @@ func (s *State) progress(id int32, ts, due int64) {
 	e.ts, e.due, e.delayed = ts, due, false
 }
 
-// take removes a pending message and moves the floor.
+// take removes a pending message and moves the floor. One that was given up leaves a hole: the floor stays below it until nothing is
+// pending.
 func (s *State) take(id int32) {
 	e := s.pending.at(id)
-	head := s.pending.head == id
+	head := s.pending.head == id && e.dseq == s.floor.Consumer+1
 	if e.deliveries > 1 {
 		s.redel--
 	}
@@ -184,14 +185,17 @@ func (s *State) ackedAll(sseq, dseq uint64, ts int64) {
 	s.floor.At = ts
 }
 
-// exhaust gives up on a message after its last delivery: not pending any more, but still wanted.
+// exhaust gives up on a message after its last delivery: not pending any more, but still wanted, so that the floor stays where it is.
 func (s *State) exhaust(id int32) {
 	e := s.pending.at(id)
 	if s.exhausted == nil {
 		s.exhausted = map[uint64]uint32{}
 	}
 	s.exhausted[e.sseq] = e.deliveries
-	s.take(id)
+	if e.deliveries > 1 {
+		s.redel--
+	}
+	s.pending.remove(id)
 }
 
 // drop forgets a message that left the stream; false if nothing was known of it.
@@ -243,16 +247,8 @@ func (s *State) inList(sseq uint64) (int, bool) {
 
 // dropBelow forgets everything below first: the stream begins there now.
 func (s *State) dropBelow(first uint64) {
-	removed := false
 	for id := s.pending.head; id != nilID && s.pending.at(id).sseq < first; id = s.pending.head {
-		if s.pending.at(id).deliveries > 1 {
-			s.redel--
-		}
-		s.pending.remove(id)
-		removed = true
-	}
-	if removed {
-		s.settle(true)
+		s.take(id)
 	}
 	for seq := range s.exhausted {
 		if seq < first {

@@ -27,6 +27,7 @@ type OracleConsumer struct {
 	sseq         uint64
 	floorC       uint64
 	floorS       uint64
+	looked       uint64       // up to where nothing was found
 	out          []*oracleMsg // delivered, not acknowledged, by sequence
 	givenUp      map[uint64]int
 	ready        []uint64 // to be delivered again, in order
@@ -91,7 +92,11 @@ func (o *OracleConsumer) Info() string {
 	if o.MaxDel == 1 {
 		red = 0
 	}
-	return fmt.Sprintf("delivered %d/%d floor %d/%d ackpending %d redelivered %d waiting %d pending %d", o.dseq, o.sseq, o.floorC,
+	sseq := o.sseq
+	if o.dseq == 0 && sseq == 0 {
+		sseq = o.looked
+	}
+	return fmt.Sprintf("delivered %d/%d floor %d/%d ackpending %d redelivered %d waiting %d pending %d", o.dseq, sseq, o.floorC,
 		o.floorS, len(o.out), red, len(o.reqs), o.pending())
 }
 
@@ -123,7 +128,7 @@ func (o *OracleConsumer) drop(seq uint64) {
 	for i, m := range o.out {
 		if m.seq == seq {
 			o.out = slices.Delete(o.out, i, i+1)
-			o.floor(i == 0)
+			o.floor(i == 0 && m.dseq == o.floorC+1) // not above one that was given up
 			return
 		}
 	}
@@ -203,6 +208,7 @@ func (o *OracleConsumer) Pump(now int64) {
 			o.blocked = true
 			return
 		case store.None:
+			o.looked = o.Log.Last
 			for _, r := range slices.Clone(o.reqs) {
 				if r.noWait && (r.expires == 0 || r.got) {
 					o.end(r, "404 No Messages")
@@ -301,9 +307,9 @@ func (o *OracleConsumer) Tick(now int64) {
 
 func (o *OracleConsumer) retry(m *oracleMsg) {
 	if o.MaxDel > 0 && m.n >= o.MaxDel {
-		n := m.n
-		o.drop(m.seq)
-		o.givenUp[m.seq] = n
+		o.out = slices.DeleteFunc(o.out, func(x *oracleMsg) bool { return x == m })
+		o.ready = slices.DeleteFunc(o.ready, func(s uint64) bool { return s == m.seq })
+		o.givenUp[m.seq] = m.n // it leaves a hole: the floor stays
 		return
 	}
 	m.ready = true
@@ -410,6 +416,7 @@ func (o *OracleConsumer) forgetGone() {
 func (o *OracleConsumer) Restart() {
 	o.reqs, o.ready, o.blocked = nil, nil, false
 	o.next = max(o.next, o.first())
+	o.looked = o.next - 1
 	for _, m := range o.out {
 		m.ready = false
 	}
@@ -420,5 +427,6 @@ func (o *OracleConsumer) Restart() {
 // SetFilter changes what passes.
 func (o *OracleConsumer) SetFilter(now int64, cfg *jsapi.ConsumerConfig) {
 	o.Filter = store.Filter{Patterns: consumer.FilterSubjects(cfg)}
+	o.looked = o.next - 1
 	o.Pump(now)
 }

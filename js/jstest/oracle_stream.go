@@ -334,8 +334,9 @@ func (o *OracleStream) trim() {
 
 // Delete removes one message by request.
 func (o *OracleStream) Delete(seq uint64) string {
+	removed := len(o.Msgs) > 0 && seq >= o.Msgs[0].Seq && seq <= o.Last
 	switch n := o.del(func(m *OracleMsg) bool { return m.Seq == seq }); {
-	case n == 0 && o.Cfg.Storage == jsapi.MemoryStorage:
+	case n == 0 && (removed || o.Cfg.Storage == jsapi.MemoryStorage):
 		return apiErr(10043)
 	case n == 0:
 		return apiErr(10057)

@@ -95,6 +95,8 @@ func (m *Machine) CheckDelete(r *jsapi.MsgDeleteRequest, now int64, c *op.Cmd) *
 		return jsapi.SequenceNotFound.With("seq", r.Seq)
 	case r.Seq > m.state.LastSeq:
 		return jsapi.StreamMsgDeleteFailed.With("err", "stream store EOF")
+	case a == store.None && r.Seq >= m.state.FirstSeq: // was removed on its own
+		return jsapi.SequenceNotFound.With("seq", r.Seq)
 	case a == store.None || r.Seq == 0:
 		return jsapi.StreamMsgDeleteFailed.With("err", "no message found")
 	}
