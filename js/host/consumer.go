@@ -261,9 +261,11 @@ func (c *Consumer) reset(p *packet) {
 		st.sh.bus.Publish(st.acct.name, p.reply, nil, nil, jsapi.AppendResponse(nil, typ, err, v))
 	}
 	var req jsapi.ResetRequest
-	if _, err := jsapi.ConsumerReset.Decode(p.payload, &req, !st.h.tun.Load().Lenient); err != nil {
-		answer(err, &jsapi.ResetResponse{})
-		return
+	if len(p.payload) > 0 { // unknown fields do not matter here
+		if err := json.Unmarshal(p.payload, &req); err != nil {
+			answer(jsapi.InvalidJSON.Wrap(err), &jsapi.ResetResponse{})
+			return
+		}
 	}
 	at, err := c.eng.Reset(st.sh.now, req.Seq)
 	if err != nil {

@@ -212,6 +212,9 @@ func (s *Stream) settleTurn() {
 	s.propose()
 	s.journalDrops()
 	s.count()
+	if s.f != nil && s.f.Staging() {
+		s.rearm() // nothing is applied that would do it
+	}
 	if s.src != nil {
 		s.armSources()
 	}

@@ -297,6 +297,9 @@ func (f *Front) abandoned(id, reason string, out *Effects) {
 	out.List = append(out.List, Effect{Kind: Abandoned, Subject: []byte(id), Text: reason})
 }
 
+// Staging reports whether messages wait for the rest of their batch.
+func (f *Front) Staging() bool { return len(f.atomic) > 0 }
+
 // timeoutBatches gives up batches without message for too long.
 func (f *Front) timeoutBatches(now int64, _ *op.Batch, out *Effects) {
 	for _, b := range f.atomic {

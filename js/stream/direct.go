@@ -148,13 +148,15 @@ func (d *DirectGet) planMulti(out *Effects) bool {
 		return false
 	}
 	filter := &store.Filter{Patterns: r.MultiLast}
-	n := 0
+	n, older := 0, 0  // older: below the lowest sequence asked for, which ends a walk in pages
 	var late []string // subjects whose last message is after the bound
 	log.Subjects(filter, func(s []byte, _, last uint64) bool {
 		n++
 		if last <= d.upTo {
 			if last >= r.Seq {
 				d.multi = append(d.multi, last)
+			} else {
+				older++
 			}
 		} else {
 			late = append(late, string(s))
@@ -167,11 +169,15 @@ func (d *DirectGet) planMulti(out *Effects) bool {
 	}
 	var rec store.Rec
 	for _, s := range late {
-		if log.Prev(&store.Filter{Patterns: []string{s}}, d.upTo, &rec) == store.Hit && rec.Seq >= r.Seq {
+		switch {
+		case log.Prev(&store.Filter{Patterns: []string{s}}, d.upTo, &rec) != store.Hit:
+		case rec.Seq < r.Seq:
+			older++
+		default:
 			d.multi = append(d.multi, rec.Seq)
 		}
 	}
-	if len(d.multi) == 0 {
+	if len(d.multi)+older == 0 {
 		out.status(d.reply, 404, "No Results")
 		return false
 	}
@@ -240,7 +246,7 @@ func (d *DirectGet) load(rec *store.Rec) store.Avail {
 func (d *DirectGet) send(rec *store.Rec, out *Effects) {
 	d.batch--
 	var h []byte
-	if !d.req.NoHeaders {
+	if !d.req.NoHeaders || d.req.MultiLast != nil { // a multi get needs them
 		if d.pending > 0 {
 			d.pending--
 		}

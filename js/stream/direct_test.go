@@ -53,6 +53,10 @@ func TestDirectGet(t *testing.T) {
 		{"", `{"multi_last":["d.1","d.2"]}`, "3 p1 l0 x-d.1; 5 p0 l3 x-d.2; 204 EOB p0 l5 u5"},
 		{"", `{"multi_last":["d.>"],"batch":1}`, "3 p1 l0 x-d.1; 204 EOB p1 l3 u5"},
 		{"", `{"multi_last":["d.>"],"up_to_seq":3}`, "2 p1 l0 x-d.2; 3 p0 l2 x-d.1; 204 EOB p0 l3 u3"},
+		{"", `{"multi_last":["d.>"],"seq":6}`, "204 EOB p0 l0 u5"},
+		{"", `{"multi_last":["d.1"],"up_to_seq":2,"seq":2}`, "204 EOB p0 l0 u2"},
+		{"", `{"multi_last":["d.>"],"batch":1,"no_hdr":true}`, "3 p1 l0 x-d.1; 204 EOB p1 l3 u5"},
+		{"", `{"multi_last":["d.>"],"up_to_seq":9}`, "3 p1 l0 x-d.1; 5 p0 l3 x-d.2; 204 EOB p0 l5 u5"}, // nats-server: 404
 		{"", `{"seq":9,"batch":3}`, "404 Message Not Found"},
 		{"", `{"seq":1,"batch":5,"max_bytes":1}`, "1 p3 l0 x-d.1; 204 EOB p3 l1 u"},
 		{"d.2", `{"seq":1}`, "408 Bad Request"},

@@ -52,7 +52,7 @@ func (m *Machine) fillSubjects(s *jsapi.StreamState, r *jsapi.StreamInfoRequest,
 		return true
 	})
 	if total > 0 {
-		page.Total, page.Offset, page.Limit = total, min(offset, total), jsapi.SubjectsPage
+		page.Total, page.Offset, page.Limit = total, offset, jsapi.SubjectsPage
 	}
 }
 
