@@ -207,3 +207,24 @@ func FuzzClaims(f *testing.F) {
 		}
 	})
 }
+
+// FuzzOperator: no text is an operator JWT but one that is signed by whom it names.
+func FuzzOperator(f *testing.F) {
+	op := newIssuer(f, nkeys.CreateOperator)
+	claims := jwt.NewOperatorClaims(op.public)
+	claims.AccountServerURL, claims.AssertServerVersion = "http://127.0.0.1/jwt/v1", "2.9.0"
+	good, err := claims.Encode(op)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:len(good)-9])
+	f.Add(strings.Replace(good, ".", "..", 1))
+	f.Add("..")
+	f.Fuzz(func(t *testing.T, token string) {
+		if c, err := decodeOperator(token); err == nil && c.Issuer != op.public {
+			t.Fatalf("%q: issued by %s", token, c.Issuer)
+		}
+		Payload(token)
+	})
+}

@@ -653,3 +653,29 @@ func FuzzUserToken(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCredentials: a file of credentials is refused or has a token and a key that signs.
+func FuzzCredentials(f *testing.F) {
+	r := newRealm(f, nil)
+	seed, err := r.user.Seed()
+	if err != nil {
+		f.Fatal(err)
+	}
+	good, err := jwt.FormatUserConfig(r.userJWT(r.account, nil), seed)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(seed)
+	f.Add([]byte("-----BEGIN NATS USER JWT-----\nx\n------END NATS USER JWT------\n-----BEGIN USER NKEY SEED-----\nSU\n------END USER NKEY SEED------\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, key, err := ParseCredentials(b)
+		if err != nil {
+			return
+		}
+		sig, err := key.Sign([]byte("nonce"))
+		if err != nil || key.Verify([]byte("nonce"), sig) != nil {
+			t.Fatalf("a key that does not sign: %v", err)
+		}
+	})
+}

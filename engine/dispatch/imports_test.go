@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -398,4 +399,19 @@ func TestImportsKeepShownSubject(t *testing.T) {
 	if inbox.got[0] != "1:orders.1" || same.got[0] != "1:orders.1" || moved.got[0] != "1:orders.1" {
 		t.Errorf("%v, %v, %v", inbox.got, same.got, moved.got)
 	}
+}
+
+// FuzzTraced: whatever headers a request has, those told of with its latency are headers that it has.
+func FuzzTraced(f *testing.F) {
+	for _, kv := range [][2]string{{"Uber-Trace-Id", "1:2:3:1"}, {"X-B3-Sampled", "1"}, {"X-B3-TraceId", "a"}, {"B3", "1-2-1"}, {"Traceparent", "00-a-b-01"}, {"B3", ""}, {"Uber-Trace-Id", ":::"}} {
+		f.Add(kv[0], kv[1], "Uberctx-a", "v")
+	}
+	f.Fuzz(func(t *testing.T, k1, v1, k2, v2 string) {
+		h := map[string][]string{k1: {v1}, k2: {v2}}
+		for k, v := range traced(h) {
+			if w, ok := h[k]; !ok || !slices.Equal(v, w) {
+				t.Fatalf("%q: %q", k, v)
+			}
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package leaf
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"testing"
@@ -152,4 +153,20 @@ func TestSameRemote(t *testing.T) {
 	if !sameRemote(a, mk("A", "nats://h:2", "nats://h:1")) || sameRemote(a, mk("B", "nats://h:1", "nats://h:2")) || sameRemote(a, mk("A", "nats://h:1")) {
 		t.Error("remotes are the same when account and URLs are")
 	}
+}
+
+// FuzzVersion: whatever a leafnode says of its version is no version, or three numbers that read the same again.
+func FuzzVersion(f *testing.F) {
+	for _, s := range []string{"", "2.15.2", "v2.11.0-dev", "2.9", "2.9.999999999", "2.9.99999999999999999999", "2..1", "a.b.c", "2.1.0-.-"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, ok := parseVersion(s)
+		if !ok {
+			return
+		}
+		if again, ok := parseVersion(fmt.Sprintf("%d.%d.%d", n[0], n[1], n[2])); !ok || again != n || min(n[0], n[1], n[2]) < 0 {
+			t.Fatalf("%q: %v, then %v", s, n, again)
+		}
+	})
 }

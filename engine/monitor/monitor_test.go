@@ -58,7 +58,7 @@ func (f *fake) Ready() (ok bool, reasons []string) {
 	return false, []string{"starting"}
 }
 
-func newFake(t *testing.T) (*fake, http.Handler) {
+func newFake(t testing.TB) (*fake, http.Handler) {
 	t.Helper()
 	o := &config.Options{Host: "127.0.0.1", Accounts: []*config.Account{{Name: "A"}},
 		Mappings: []*config.Mapping{{Source: "a", Dests: []config.MapDest{{Subject: "b", Weight: 100}}}}}
@@ -240,4 +240,26 @@ func TestSystemImports(t *testing.T) {
 	if got := show(true, true); got != user {
 		t.Errorf("the system account: %s", got)
 	}
+}
+
+// FuzzQuery: whatever is asked for, a page is answered, as JSON or with a reason why not.
+func FuzzQuery(f *testing.F) {
+	paths := []string{"/connz", "/subsz", "/routez", "/accountz", "/accstatz", "/jsz", "/healthz", "/gatewayz", "/leafz", "/varz", "/slowz"}
+	for i, q := range []string{"limit=-1&offset=9223372036854775807", "sort=stop&state=closed", "subs=detail&auth=1&acc=A&filter_subject=%3e", "test=a..b&subs=1", "cid=-1", "unused=1",
+		"streams=true&consumer=x&config=1&limit=1&offset=99", "js-enabled-only=1&stream=s", "gw_name=%ff", "%", "a=1;b"} {
+		f.Add(uint8(i), q)
+	}
+	_, h := newFake(f)
+	f.Fuzz(func(t *testing.T, page uint8, query string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.URL.Path, r.URL.RawQuery = paths[int(page)%len(paths)], query
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if strings.Contains(query, "callback") {
+			return
+		}
+		if w.Code == 200 && !json.Valid(w.Body.Bytes()) || w.Code == 500 {
+			t.Fatalf("%s?%s: %d %s", r.URL.Path, query, w.Code, w.Body)
+		}
+	})
 }

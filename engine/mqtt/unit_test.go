@@ -310,3 +310,38 @@ func TestSessionRecord(t *testing.T) {
 		t.Error(n.ackTotal)
 	}
 }
+
+// FuzzStored: what the streams of MQTT hold came over the network once, or was written by an older server: retained messages, whose subjects are
+// in those of the stream, and sessions.
+func FuzzStored(f *testing.F) {
+	f.Add("$MQTT.rmsgs.a.b", appendRetained(nil, []byte("a/b"), &retainedMsg{origin: "n", source: "s", flags: 3, payload: []byte("x")}), []byte("x"))
+	f.Add("$MQTT.rmsgs.a", []byte(nil), []byte(`{"origin":"n","subject":"a","topic":"a","msg":"aGk=","flags":1,"source":"s"}`))
+	f.Add("", []byte("NATS/1.0\r\nNmqtt-RFlags:-f\r\n\r\n"), []byte(`{"origin":"n","id":"c","clean":true,"subs":{"a":1},"cons":{"1":{"durable_name":"d","max_ack_pending":9},"2":null},"pubrel":{}}`))
+	f.Fuzz(func(t *testing.T, stored string, hdr, payload []byte) {
+		if m, err := decodeRetained(hdr, payload); err == nil {
+			if m.flags&^0x0F != 0 || mqtt.QoS(m.flags) > 2 {
+				t.Fatalf("flags %x", m.flags)
+			}
+			again, err := decodeRetained(appendRetained(nil, []byte("t"), m), m.payload)
+			if clean := !strings.ContainsAny(m.origin+m.source, "\r\n\t "); err != nil || again.flags != m.flags || clean && (again.origin != m.origin || again.source != m.source) {
+				t.Fatalf("%+v becomes %+v, %v", m, again, err)
+			}
+		}
+		var x retainedIndex
+		if s, ok := retainedSubject(stored); ok {
+			e := x.find(s, true)
+			if x.find(s, false) != e {
+				t.Fatalf("%q is not found", s)
+			}
+		}
+		var rec record
+		if json.Unmarshal(payload, &rec) != nil {
+			return
+		}
+		s := &Session{}
+		s.restore(&rec, 1)
+		if b, err := json.Marshal(&record{ID: rec.ID, Clean: s.clean, Subs: s.subs, Cons: s.cons, PubRel: s.pubrel}); err != nil {
+			t.Fatalf("a session that cannot be stored again: %s %v", b, err)
+		}
+	})
+}

@@ -75,3 +75,19 @@ func TestCookies(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOrigin: any text as Origin is refused or is an origin that equals itself, and only one of the three parts different makes another.
+func FuzzOrigin(f *testing.F) {
+	for _, s := range []string{"http://a", "https://a:1", "HTTP://[::1]", "http://[::1]:80", "//", "http://", "null", "http://a:b:c", "http://[", "%", "file:///x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		o, err := parseOrigin(s)
+		if err != nil {
+			return
+		}
+		if !o.equal(o) || o.equal(origin{o.scheme, o.host, o.port + "0"}) || o.equal(origin{o.scheme, o.host + "x", o.port}) {
+			t.Fatalf("%q: %+v", s, o)
+		}
+	})
+}

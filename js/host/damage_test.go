@@ -105,3 +105,19 @@ func TestDamageIsProven(t *testing.T) {
 		}
 	}
 }
+
+// FuzzExtra: what a checkpoint keeps beside the log is refused or has a configuration.
+func FuzzExtra(f *testing.F) {
+	raw := []byte(`{"name":"S"}`)
+	f.Add(append([]byte{byte(len(raw))}, raw...))
+	f.Add(append([]byte{2}, "{}state"...))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, '{'})
+	f.Add([]byte{4, 'n', 'u', 'l', 'l'})
+	known := &jsapi.StreamConfig{Name: "S"}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		cfg, state, err := parseExtra(b, known, raw)
+		if err == nil && (cfg == nil || len(state) > len(b)) {
+			t.Fatalf("%q: %+v, %q", b, cfg, state)
+		}
+	})
+}
