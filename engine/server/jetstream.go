@@ -22,7 +22,7 @@ const (
 	maxShards = 32
 	// recoveryGrace is how long the listeners wait for JetStream to recover, so that a small store serves from the first connection on. A
 	// large one goes on in the background.
-	recoveryGrace = time.Second
+	recoveryGrace = 500 * time.Millisecond
 )
 
 // jsShards is how many workers JetStream has when it runs.
@@ -122,13 +122,18 @@ func (js *jetStream) open() {
 		ClientInfo: s.clientInfo, Freed: noteFreed,
 	}
 	o := js.o
-	if o.MaxStore == dynamic {
-		o.MaxStore = diskLimit(s.disk(), o.Dir) // looks at every file
-		js.limits.Store(&jsSizes{o.MaxMemory, o.MaxStore})
+	own := o.MaxStore == dynamic // known when it is known what the store takes: looking at every file would double the start
+	if !own {
+		s.logJetStream(&o)
 	}
-	s.logJetStream(&o)
 	h, err := host.Open(env, o)
 	js.err = err
+	if err == nil && own {
+		o.MaxStore = diskLimit(s.disk(), o.Dir, h.Recovery().FileBytes)
+		js.limits.Store(&jsSizes{o.MaxMemory, o.MaxStore})
+		h.SetMax(o.MaxMemory, o.MaxStore)
+		s.logJetStream(&o)
+	}
 	if err == nil {
 		h.Router().OnPanic(func(v any, stack []byte) {
 			s.log.Logf(engine.Error, "RJ-S061", "panic in a JetStream API request: %v\n%s", v, stack)

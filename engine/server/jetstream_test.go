@@ -442,7 +442,7 @@ func TestJetStreamOptions(t *testing.T) {
 	if n := memoryLimit(); n < 1<<20 {
 		t.Errorf("memory limit %d", n)
 	}
-	if n := diskLimit(vfs.OS(), t.TempDir()); n < 1<<20 {
+	if n := diskLimit(vfs.OS(), t.TempDir(), 0); n < 1<<20 {
 		t.Errorf("disk limit %d", n)
 	}
 	tiers := accountLimits(&account.JetStream{Tiers: map[string]config.AccountJetStream{"R1": {MaxStore: 1}, "R3": {MaxStore: 3}, "Rx": {}}})

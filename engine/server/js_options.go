@@ -85,12 +85,12 @@ func memoryLimit() int64 {
 }
 
 // diskLimit is three quarters of what is free or already taken by the store.
-func diskLimit(disk vfs.FS, dir string) int64 {
+func diskLimit(disk vfs.FS, dir string, taken int64) int64 {
 	free, _, err := disk.Space(dir)
 	if err != nil {
 		return unknownDisk
 	}
-	return (int64(free) + vfs.SizeBelow(disk, dir)) / 4 * 3
+	return (int64(free) + taken) / 4 * 3
 }
 
 // Open batches of the whole server, where the configuration says nothing.

@@ -162,12 +162,17 @@ type replayed struct {
 	hidden  []string
 }
 
-// replayDecision follows a decision. What a damaged record decided is not known.
-func (h *Host) replayDecision(r *journal.Record, x *replayed) {
+func newReplayed() *replayed {
+	return &replayed{ended: map[journal.GroupID]bool{}, parents: map[string]bool{}}
+}
+
+// replayDecision follows a decision; a stream that it creates is given to sh. What a damaged record decided is not known. The lane of the
+// stream.
+func (h *Host) replayDecision(sh *Shard, r *journal.Record, x *replayed) {
 	h.noteGroup(r.Group)
 	d, err := parseDecision(r.Payload)
 	if err == nil && d.what != ends && !x.ended[r.Group] {
-		err = h.replayCreation(r.Group, &d)
+		err = h.replayCreation(sh, r.Group, &d)
 	}
 	if err != nil {
 		h.env.Events.log(idAssetFailed, "'%s > %s %s' of journal group %d: %v", d.account, d.stream, d.consumer, r.Group, err)
@@ -180,7 +185,7 @@ func (h *Host) replayDecision(r *journal.Record, x *replayed) {
 }
 
 // replayCreation makes an asset that may have no files yet.
-func (h *Host) replayCreation(g journal.GroupID, d *decision) error {
+func (h *Host) replayCreation(sh *Shard, g journal.GroupID, d *decision) error {
 	switch o := h.ownerOf(g).(type) {
 	case *Stream:
 		o.journaled = true
@@ -214,16 +219,18 @@ func (h *Host) replayCreation(g journal.GroupID, d *decision) error {
 		return nil
 	}
 	a := h.account(d.account, true)
-	if a.failed[d.stream] != "" || a.streams[d.stream] != nil {
+	if a.Stream(d.stream) != nil {
 		h.setOrphan(h.cat.StreamDir(d.account, d.stream), g)
 		return nil
 	}
-	s, b, err := h.knownStream(a, h.pick(), m)
+	s, b, err := h.knownStream(a, sh, m)
 	if err == nil && s == nil {
 		err = errDecision // a restore is not begun that way
 	}
 	if err != nil {
+		a.mu.Lock()
 		a.failed[d.stream] = err.Error()
+		a.mu.Unlock()
 		h.setOrphan(h.cat.StreamDir(d.account, d.stream), g)
 		return err
 	}
@@ -233,7 +240,10 @@ func (h *Host) replayCreation(g journal.GroupID, d *decision) error {
 	s.m.Rebuild(s.sh.now)
 	s.configured()
 	h.setGroup(s.group, s)
+	sh.streams.Add(1)
+	a.mu.Lock()
 	a.add(s)
+	a.mu.Unlock()
 	if !bytes.Equal(s.key, m.Key) {
 		return s.makeFiles() // the next start may not have the older server key any more
 	}
@@ -257,8 +267,10 @@ func (h *Host) replayEnd(g journal.GroupID, d *decision, x *replayed) {
 		}
 		o.store.Close(func(error) {})
 		o.sh.streams.Add(-1)
+		o.acct.mu.Lock()
 		o.acct.drop(o.name)
 		delete(o.acct.problems, o.name)
+		o.acct.mu.Unlock()
 	case *Consumer:
 		made = o.files.end()
 		o.st.byName.remove(o)

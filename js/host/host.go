@@ -1,8 +1,10 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +81,7 @@ type Recovery struct {
 	Failed             int
 	Quarantined        []string
 	Records            uint64 // of the journal
+	FileBytes          int64  // that segments and the journal take on the volume
 	Took               time.Duration
 }
 
@@ -270,8 +273,8 @@ func (h *Host) tryPublish(account string, to, hdr, body []byte) {
 	h.apiBus.Flush()
 }
 
-// Close stops serving, writes what is not written yet and closes the files. It waits at most for a few seconds of checkpoints:
-// what they would have saved is in the journal.
+// Close stops serving and closes the files. What was decided is in the journal; it spends at most closeTime on checkpoints, which save the next start
+// its replay.
 func (h *Host) Close() error {
 	if h.closed.Swap(true) {
 		return nil
@@ -304,28 +307,43 @@ func (h *Host) Close() error {
 	return err
 }
 
-const closeTime = 2 * time.Second
+const (
+	closeTime = 2 * time.Second
+	closeMany = 1000 // checkpoints that are made at a stop; of more only those that save replaying replayedMuch
+)
 
-// checkpointAll checkpoints what changed since its last checkpoint, as much as can be done in d.
+// unsaved is an asset whose journal is ahead of its files.
+type unsaved struct {
+	bytes int64
+	save  func(done func()) // shard
+	sh    *Shard
+}
+
+// checkpointAll ends the requests of clients and checkpoints what changed since its last checkpoint, as much as can be done in d: all if that are
+// few. Of many only those are worth it that the next start would replay for longer than a checkpoint takes.
 func (h *Host) checkpointAll(d time.Duration) {
-	var wg sync.WaitGroup
-	for _, a := range h.all() {
-		for _, s := range a.list() {
-			wg.Add(1)
-			s.sh.post(func() {
-				s.endRequests()
-				for _, c := range s.consumers {
-					c.finish() // what the end of its requests decided
+	var list []unsaved
+	for _, sh := range h.shards {
+		sh.call(func() {
+			for _, a := range h.all() {
+				for _, s := range a.list() {
+					if s.sh == sh {
+						list = s.settleForStop(list)
+					}
 				}
-				s.settleTurn()
-				wg.Add(1 + len(s.consumers))
-				s.checkpointThen(func(error) { wg.Done() })
-				for _, c := range s.consumers {
-					c.checkpointThen(wg.Done)
-				}
-				wg.Done()
-			})
+			}
+		})
+	}
+	slices.SortStableFunc(list, func(a, b unsaved) int { return cmp.Compare(b.bytes, a.bytes) })
+	if len(list) > closeMany {
+		if i := slices.IndexFunc(list, func(u unsaved) bool { return u.bytes < replayedMuch }); i >= 0 {
+			list = list[:i]
 		}
+	}
+	var wg sync.WaitGroup
+	for _, u := range list {
+		wg.Add(1)
+		u.sh.post(func() { u.save(wg.Done) })
 	}
 	done, late := make(chan struct{}), make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
@@ -337,14 +355,32 @@ func (h *Host) checkpointAll(d time.Duration) {
 	t.Stop()
 }
 
-// closeStores closes the stores of all streams. The shards have ended.
+// settleForStop ends what clients wait for and appends what a checkpoint would save. Shard.
+func (s *Stream) settleForStop(list []unsaved) []unsaved {
+	s.endRequests()
+	for _, c := range s.consumers {
+		c.finish() // what the end of its requests decided
+	}
+	s.settleTurn()
+	if s.store != nil && (s.since > 0 || s.inflight > 0 || s.ckBusy) {
+		list = append(list, unsaved{s.since, func(done func()) { s.checkpointThen(func(error) { done() }) }, s.sh})
+	}
+	for _, c := range s.consumers {
+		if !c.volatile() && (c.since > 0 || c.ckBusy) {
+			list = append(list, unsaved{c.since, c.checkpointThen, s.sh})
+		}
+	}
+	return list
+}
+
+// closeStores closes the stores of all streams. What was not written yet is in the journal. The shards have ended.
 func (h *Host) closeStores() {
 	var wg sync.WaitGroup
 	for _, a := range h.all() {
 		for _, s := range a.list() {
 			if s.store != nil {
 				wg.Add(1)
-				s.store.Close(func(error) { wg.Done() })
+				s.store.Abandon(func(error) { wg.Done() })
 			}
 		}
 	}

@@ -17,13 +17,15 @@ import (
 	"ramjet/store/crypt"
 	"ramjet/store/journal"
 	sstore "ramjet/store/stream"
+	"ramjet/store/vfs"
 )
 
-// recover brings back everything that is in the directory. No shard runs yet: this goroutine owns all of them.
+// recover brings back everything that is in the directory. No shard runs yet: this goroutine owns all of them, and lends each to one
+// goroutine for steps 2 and 4.
 //
 //  1. Scan the catalog; open the stores of all streams, several at a time, and restore machines and consumers from their checkpoints.
-//  2. Replay the journal: every record to its group, what a checkpoint covers is ignored. Assets that have no files yet are made, those that have
-//     ended are hidden (decision.go).
+//  2. Replay the journal: every record to its group, the groups of different shards in parallel (replay.go); what a checkpoint covers is ignored.
+//     Assets that have no files yet are made, those that have ended are hidden (decision.go).
 //  3. Where indexes have holes the asset is declared read only, with what is left.
 //  4. Consumers take the lead; retention is applied once, because what it removed may have come back.
 func (h *Host) recover() error {
@@ -55,6 +57,14 @@ func (h *Host) recover() error {
 	}
 	if err := cat.HoldReserve(h.sizes.reserve); err != nil && !sstore.IsNoSpace(err) {
 		h.env.Events.log(idWriteFailed, "the reserve for a full disk could not be made: %v", err)
+	}
+	h.recovery.FileBytes = vfs.SizeBelow(h.env.FS, h.o.Dir+"/journal") + h.sizes.reserve
+	for _, a := range h.all() {
+		for _, s := range a.list() {
+			if s.store != nil {
+				h.recovery.FileBytes += s.store.FileBytes()
+			}
+		}
 	}
 	return nil
 }
@@ -225,54 +235,6 @@ func (s *Stream) knownConsumer(m *catalog.Meta) (*Consumer, error) {
 	return c, nil
 }
 
-// openJournal replays the journal and starts its committer.
-func (h *Host) openJournal() error {
-	unknown := map[journal.GroupID]bool{}
-	decided := &replayed{ended: map[journal.GroupID]bool{}, parents: map[string]bool{}}
-	o := journal.Options{
-		FileSize: h.sizes.file, FirstSize: h.sizes.first, MaxFiles: h.sizes.files, MaxQueued: h.o.JournalQueued, Interval: h.o.SyncInterval, Clock: h.env.Clock,
-		Salt:      h.salt,
-		OnFailure: h.onVolumeFailed,
-		OnSyncErr: func(err error) {
-			h.env.Events.log(idSyncFailed, "journal: a sync failed, what was not acknowledged goes to a fresh file: %v", err)
-		},
-		OnNoSpace: h.onNoSpace,
-		OnDamage:  h.onJournalDamage,
-		Expected:  h.expectsJournal(),
-		OnLag:     h.onLag,
-		Orphan:    func(g journal.GroupID) bool { return h.ownerOf(g) == nil },
-	}
-	log, err := journal.Open(h.env.FS, h.o.Dir+"/journal", o, func(r *journal.Record, pos journal.Pos) error {
-		h.recovery.Records++
-		if r.Kind == journal.KindCatalog {
-			if h.replayDecision(r, decided); h.ownerOf(r.Group) == nil {
-				unknown[r.Group] = true
-			}
-			return nil
-		}
-		switch owner := h.ownerOf(r.Group).(type) {
-		case *Stream:
-			owner.replay(r)
-		case *Consumer:
-			owner.replay(r)
-		default:
-			unknown[r.Group] = true
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	h.journal = log
-	for g := range unknown {
-		h.noteGroup(g)
-		if !decided.ended[g] && !h.failedGroup(g) {
-			log.Forget(g)
-		}
-	}
-	return decided.finish(h)
-}
-
 // failedGroup reports whether g may belong to an asset that could not be opened: its records are kept.
 func (h *Host) failedGroup(journal.GroupID) bool {
 	for _, a := range h.all() {
@@ -415,15 +377,28 @@ func (c *Consumer) replayRecord(kind journal.Kind, index uint64, b []byte) {
 	c.since += int64(len(b))
 }
 
-// resumeAll makes every asset lead.
+// resumeAll makes every asset lead, the streams of different shards in parallel.
 func (h *Host) resumeAll() {
+	lists := make(map[*Shard][]*Stream, len(h.shards))
 	for _, a := range h.all() {
 		for _, s := range a.list() {
 			h.recovery.Streams++
-			s.resume()
+			h.recovery.Consumers += s.byName.len()
+			lists[s.sh] = append(lists[s.sh], s)
 		}
 		h.recovery.Failed += len(a.failed)
 	}
+	var wg sync.WaitGroup
+	for _, list := range lists {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for _, s := range list {
+				s.resume()
+			}
+		}()
+	}
+	wg.Wait()
 }
 
 func (s *Stream) resume() {
@@ -441,7 +416,6 @@ func (s *Stream) resume() {
 	s.m.SetLeader(true)
 	s.configured()
 	for _, c := range s.byName.list() {
-		s.h.recovery.Consumers++
 		if c.since == 0 && len(c.held) == 0 && !c.volatile() && c.files.made {
 			s.h.journal.Release(c.group, s.h.journal.Stats().Head)
 		}

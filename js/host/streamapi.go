@@ -484,6 +484,12 @@ func (m *consumerMap) remove(c *Consumer) {
 	}
 }
 
+func (m *consumerMap) len() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.m)
+}
+
 func (m *consumerMap) list() []*Consumer {
 	m.mu.RLock()
 	l := make([]*Consumer, 0, len(m.m))

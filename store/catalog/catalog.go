@@ -193,6 +193,9 @@ type Found struct {
 	Removed     int      // leftovers of interrupted creations and deletions
 }
 
+// scanners are how many streams Scan looks at at a time.
+const scanners = 8
+
 // Scan lists all streams with their consumers, in order of their directory names.
 func (c *Catalog) Scan() (*Found, error) {
 	out := &Found{}
@@ -214,24 +217,54 @@ func (c *Catalog) Scan() (*Found, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range streams {
-			e, err := c.entry(out, dir+"/"+s, Stream)
-			if err != nil {
-				return nil, err
-			}
-			if e == nil {
-				continue
-			}
-			if e.Account = account; !known && e.Meta != nil {
-				e.Account = a // shortened: the host's body tells
-			}
-			if err := c.consumers(out, e); err != nil {
-				return nil, err
-			}
-			out.Streams = append(out.Streams, *e)
+		if err := c.streams(out, account, known, dir, streams); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// streams looks at all streams of an account, several at a time: each takes a few calls of the file system. known: dir tells the name of the
+// account, it is not shortened.
+func (c *Catalog) streams(out *Found, account string, known bool, dir string, names []string) error {
+	parts := make([]Found, len(names))
+	errs := make([]error, len(names))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(scanners, len(names)) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				errs[i] = c.stream(&parts[i], account, known, dir, names[i])
+			}
+		}()
+	}
+	wg.Wait()
+	for i := range parts {
+		if errs[i] != nil {
+			return errs[i]
+		}
+		out.Streams = append(out.Streams, parts[i].Streams...)
+		out.Quarantined = append(out.Quarantined, parts[i].Quarantined...)
+		out.Removed += parts[i].Removed
+	}
+	return nil
+}
+
+func (c *Catalog) stream(out *Found, account string, known bool, dir, name string) error {
+	e, err := c.entry(out, dir+"/"+name, Stream)
+	if e == nil || err != nil {
+		return err
+	}
+	if e.Account = account; !known && e.Meta != nil {
+		e.Account = path.Base(dir) // shortened: the host's body tells
+	}
+	if err := c.consumers(out, e); err != nil {
+		return err
+	}
+	out.Streams = append(out.Streams, *e)
+	return nil
 }
 
 func (c *Catalog) consumers(out *Found, e *Entry) error {
@@ -278,15 +311,17 @@ func (c *Catalog) list(out *Found, dir string) ([]string, error) {
 
 // entry reads the metadata of what may be an asset; nil if it is none and went to quarantine.
 func (c *Catalog) entry(out *Found, dir string, kind Kind) (*Entry, error) {
-	info, err := c.fs.Stat(dir)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return nil, c.unknown(out, dir, "a file where only assets belong")
-	}
 	e := &Entry{Dir: dir}
 	m, err := ReadMeta(c.fs, dir)
+	if err != nil {
+		info, serr := c.fs.Stat(dir)
+		if serr != nil {
+			return nil, serr
+		}
+		if !info.IsDir() {
+			return nil, c.unknown(out, dir, "a file where only assets belong")
+		}
+	}
 	name, known := Unescape(path.Base(dir))
 	switch {
 	case err != nil:

@@ -45,7 +45,13 @@ func (s *Store) begin(c *saving) {
 
 // save makes a checkpoint durable and tells the writer, which it may become. One at a time.
 func (s *Store) save(c *saving) {
-	err := s.saveState(c)
+	s.q.Lock()
+	abandoned := s.q.abandoned
+	s.q.Unlock()
+	err := ErrClosed
+	if !abandoned {
+		err = s.saveState(c)
+	}
 	s.q.Lock()
 	c.err, c.ended = err, true
 	start := !s.q.running
@@ -62,7 +68,7 @@ func (s *Store) saved(c *saving, err error) {
 		s.halt(err, c)
 	}
 	s.q.Lock()
-	final := err == nil || s.q.broken != nil
+	final := err == nil || s.q.broken != nil || s.q.abandoned
 	if final {
 		s.q.saving = nil
 	}

@@ -41,13 +41,15 @@ type Store struct {
 
 	q struct { // leaf lock between owner, writer and readers
 		sync.Mutex
-		jobs    []job
-		running bool
-		saving  *saving // the checkpoint that is being saved, or waits for a retry
-		stuck   bool    // until a retry
-		retried bool    // and nothing was done since
-		broken  error   // for good
-		posts   []func()
+		jobs      []job
+		running   bool
+		active    bool    // the first job is being done
+		saving    *saving // the checkpoint that is being saved, or waits for a retry
+		stuck     bool    // until a retry
+		retried   bool    // and nothing was done since
+		abandoned bool    // nothing is tried again, no checkpoint is begun
+		broken    error   // for good
+		posts     []func()
 	}
 	posted atomic.Bool
 
@@ -166,6 +168,20 @@ func (s *Store) Purge(p *store.Purge, each func(seq uint64)) uint64 {
 // Applied returns the journal index of the newest durable checkpoint.
 func (s *Store) Applied() uint64 { return s.applied }
 
+// FileBytes returns how many bytes the files of the segments take.
+func (s *Store) FileBytes() (n int64) {
+	for _, seg := range s.Segments() {
+		switch f := hostOf(seg); {
+		case f.queued == 0: // it may not be there yet
+		case seg.Sealed:
+			n += headerLen + int64(seg.End)
+		default:
+			n += headerLen + f.size
+		}
+	}
+	return n
+}
+
 // Failed returns why writes fail at present, or nil.
 func (s *Store) Failed() error { return s.failed }
 
@@ -194,6 +210,37 @@ func (s *Store) Flush(done func(error)) {
 // Close writes what is left and closes the files; done is called on the writer. The next Open is faster if a checkpoint came before.
 func (s *Store) Close(done func(error)) {
 	s.Flush(func(error) {})
+	s.shut(done)
+}
+
+// Abandon closes the files without writing what is left: the journal has what no finished checkpoint covers. What waits for the writer is told
+// ErrClosed; done is called when it is at work no more.
+func (s *Store) Abandon(done func(error)) {
+	s.q.Lock()
+	s.q.abandoned = true
+	keep := 0
+	if s.q.active {
+		keep = 1
+	}
+	lost := slices.Clone(s.q.jobs[keep:])
+	clear(s.q.jobs[keep:])
+	s.q.jobs = s.q.jobs[:keep]
+	if c := s.q.saving; c != nil && c.waits {
+		s.q.saving = nil
+		lost = append(lost, job{failed: c.failed})
+	}
+	s.q.stuck = false
+	s.q.Unlock()
+	for _, j := range lost {
+		if j.failed != nil {
+			j.failed(ErrClosed)
+		}
+	}
+	s.shut(done)
+}
+
+// shut closes the files behind what the writer has to do.
+func (s *Store) shut(done func(error)) {
 	s.closed = true
 	if s.retry != nil {
 		s.retry.Stop()

@@ -61,6 +61,7 @@ func (s *Store) runJobs() {
 		}
 		j := s.q.jobs[0]
 		s.q.saving = cmp.Or(j.save, s.q.saving)
+		s.q.active = true
 		s.q.Unlock()
 		if j.save != nil {
 			s.begin(j.save)
@@ -69,6 +70,7 @@ func (s *Store) runJobs() {
 			continue
 		}
 		s.q.Lock()
+		s.q.active = false
 		s.q.jobs = slices.Delete(s.q.jobs, 0, 1)
 		if len(s.q.jobs) == 0 {
 			s.q.jobs = nil
@@ -82,9 +84,22 @@ func (s *Store) runJobs() {
 	}
 }
 
-// halt stops the writer until a retry, after a failed sync for good. c is the checkpoint that failed, or nil. Writer.
+// halt stops the writer until a retry, after a failed sync for good. c is the checkpoint that failed, or nil for the first job. Writer.
 func (s *Store) halt(err error, c *saving) {
 	s.q.Lock()
+	s.q.active = false
+	if s.q.abandoned { // nothing is tried again
+		var j job
+		if c == nil {
+			j = s.q.jobs[0]
+			s.q.jobs = slices.Delete(s.q.jobs, 0, 1)
+		}
+		s.q.Unlock()
+		if j.failed != nil {
+			j.failed(err)
+		}
+		return
+	}
 	s.q.stuck, s.q.retried = true, false
 	var lost []job
 	if errors.Is(err, errSync) {
