@@ -39,6 +39,9 @@ func (o *Outbox) push(s *staged, from engine.LoopID) engine.Verdict {
 				o.countHeld()
 			}
 			o.mu.Unlock()
+			if o.c.loop.g.overloaded() {
+				o.c.loop.g.relieve()
+			}
 			return o.verdict(0)
 		}
 		o.writing = true
@@ -153,6 +156,9 @@ func (o *Outbox) queueOne(b []byte, msgs int) engine.Verdict {
 		o.countHeld()
 	}
 	o.mu.Unlock()
+	if o.c.loop.g.overloaded() {
+		o.c.loop.g.relieve()
+	}
 	return o.verdict(0)
 }
 

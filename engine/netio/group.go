@@ -40,7 +40,8 @@ type Group struct {
 	panics    atomic.Int64
 	backlog   atomic.Int64 // bytes that wait for full sockets
 	budget    atomic.Int64 // of backlog, 0 = none
-	stepping  sync.Mutex   // simulation: one step at a time
+	relief    relief
+	stepping  sync.Mutex // simulation: one step at a time
 
 	handshakes handshaker // TLS handshakes going on
 
@@ -113,7 +114,8 @@ func (g *Group) Pool() *Pool { return g.pool }
 // Panics returns how many panics of handlers, stages and tasks were contained. Any goroutine.
 func (g *Group) Panics() int64 { return g.panics.Load() }
 
-// SetBudget sets how many bytes may wait for full sockets in all before Pressed; 0 = no bound. Any goroutine.
+// SetBudget sets how many bytes may wait for full sockets in all before Pressed, and of how much the connections with a hard limit may
+// hold four times before some are closed (ReasonSlowPending); 0 = no bound. Any goroutine.
 func (g *Group) SetBudget(n int64) {
 	if g.budget.Load() != n {
 		g.budget.Store(n)

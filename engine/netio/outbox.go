@@ -41,6 +41,7 @@ type Outbox struct {
 	mark    int64   // value of written that the write deadline asks for
 	moved   int64   // written when the write deadline was armed
 	held    int64   // what of pend is counted in Group.backlog: only full sockets hold memory for long
+	large   bool    // listed in Group.relief, with held bytes
 
 	pend     atomic.Int64 // bytes queued, not yet written; changed under mu
 	left     atomic.Int64 // pend at the end
@@ -176,9 +177,25 @@ func (o *Outbox) countHeld() {
 	if o.blocked && !o.dead {
 		n = o.pend.Load()
 	}
-	if n != o.held {
-		o.c.loop.g.backlog.Add(n - o.held)
-		o.held = n
+	if n == o.held {
+		return
+	}
+	g := o.c.loop.g
+	g.backlog.Add(n - o.held)
+	was := int64(0)
+	if o.large {
+		was = o.held
+	}
+	o.held = n
+	if large := n >= largeBacklog && o.hard.Load() > 0; large != o.large {
+		o.large = large
+		g.relief.list(o, large)
+	}
+	if !o.large {
+		n = 0
+	}
+	if n != was {
+		g.relief.bytes.Add(n - was)
 	}
 }
 

@@ -50,6 +50,9 @@ func (f *Frame) Release() {
 	recycle(f)
 }
 
+// Size returns the memory of the whole buffer in bytes; it never changes, not even by Release.
+func (f *Frame) Size() int { return len(f.buf) }
+
 // Shared reports whether anyone but the caller holds a reference. A false answer stays true as long
 // as the caller does not hand out references itself.
 func (f *Frame) Shared() bool { return f.refs.Load() != 1 }
