@@ -175,6 +175,44 @@ func TestQueueFromRoute(t *testing.T) {
 	}
 }
 
+// TestQueueBack: what a route brings for a member that has gone goes to one on another server, but not to one that had the message.
+func TestQueueBack(t *testing.T) {
+	x, ctx := interest.NewIndex(), newCtx(t)
+	here, there := &linkSink{sink: sink{kind: engine.Router, id: 10}}, &linkSink{sink: sink{kind: engine.Router, id: 11}}
+	gone := client(1)
+	gone.verdict = engine.Closed
+	member := add(t, x, gone, "a", "q", 1)
+	add(t, x, here, "a", "q", 1)
+	add(t, x, there, "a", "q", 1)
+	plain := add(t, x, here, "*", "", 1)
+	send := func(want Outcome) {
+		t.Helper()
+		if o := publish(ctx, x, nil, from(engine.Router, 10, "a"), [][]byte{[]byte("q")}); o != want {
+			t.Errorf("%+v", o)
+		}
+	}
+	send(Outcome{Delivered: 1})
+	if here.n != 0 || there.n != 1 || there.got[0] != "a q" {
+		t.Errorf("back %q, on %q", here.got, there.got)
+	}
+	x.Remove(plain)
+	x.Remove(member)
+	for range 40 {
+		send(Outcome{Delivered: 1})
+	}
+	if here.n+there.n != 41 {
+		t.Errorf("back %d, on %d", here.n, there.n)
+	}
+	gone.verdict = engine.OK
+	add(t, x, gone, "a", "q", 1)
+	for range 40 {
+		send(Outcome{Delivered: 1})
+	}
+	if here.n+there.n != 41 {
+		t.Errorf("with a member here: back %d, on %d", here.n, there.n)
+	}
+}
+
 // TestQueueRefusal: who refuses is passed over; the message is lost only if all do.
 func TestQueueRefusal(t *testing.T) {
 	x, ctx := interest.NewIndex(), newCtx(t)
@@ -231,7 +269,7 @@ func TestQueueLinks(t *testing.T) {
 	if leaf.n+behind.n != 1 {
 		t.Errorf("nobody else: leaf %d, behind %d", leaf.n, behind.n)
 	}
-	// From a route: local members, else the leafnode; never a route; only the groups named.
+	// From a route: local members, else the leafnode; only the groups named.
 	behind.n, leaf.n = 0, 0
 	if o := publish(ctx, x, nil, from(engine.Router, 10, "a"), [][]byte{[]byte("q")}); o.Delivered != 1 || leaf.n != 1 {
 		t.Errorf("from a route: %+v, leaf %d", o, leaf.n)

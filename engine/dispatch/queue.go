@@ -1,6 +1,11 @@
 package dispatch
 
-import "ramjet/engine/interest"
+import (
+	"slices"
+
+	"ramjet/engine"
+	"ramjet/engine/interest"
+)
 
 // queues is stage 4: one member of each group. A message from another server is only for the groups
 // in only, which the sender has chosen; where an import or a mapping took it, nobody has.
@@ -75,9 +80,25 @@ func (p *pass) pick(g *interest.Group) {
 	if last == nil {
 		last = far
 	}
+	if last == nil && m.Origin == engine.Router {
+		last = p.back(g)
+	}
 	if last != nil {
 		p.choose(last)
 	}
+}
+
+// back is the member of g for a message from a route that nobody here can take any more, as the member it was sent for has just gone:
+// one on another server of the cluster, perhaps the one it came from, which has heard by then that there is none here. Not a server
+// that had the message for plain interest: it would get that one again. nil: there is none.
+func (p *pass) back(g *interest.Group) *interest.Sub {
+	for _, s := range g.Subs {
+		had := func(x *interest.Sub) bool { return x.Sink() == s.Sink() }
+		if s.Kind() == engine.Router && !slices.ContainsFunc(p.res.Plain, had) {
+			return s
+		}
+	}
+	return nil
 }
 
 // rank is how far away the other cluster is that s's link leads to.
