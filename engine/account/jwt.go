@@ -170,6 +170,20 @@ func Payload(token string) []byte {
 	return b
 }
 
+// OperatorPayload returns the claims of an operator's JWT as JSON, those of an old version in the form of now; nil if it is none. Any
+// goroutine.
+func OperatorPayload(token string) []byte {
+	c, err := jwt.DecodeOperatorClaims(token)
+	if err != nil {
+		return nil
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // PermissionsOf converts the permissions of a JWT; nil when they do not restrict.
 func PermissionsOf(p *jwt.Permissions) *config.Permissions {
 	side := func(s *jwt.Permission) *config.SubjectPerm {

@@ -68,9 +68,19 @@ type User struct {
 	ProxyKey            string
 	// Label is the log suffix `"account/user:name"`, "" for nobody in particular.
 	Label string
+	// Bearer: whoever has the JWT is this user, so that it is not shown.
+	Bearer bool
 	// JWT, IssuerKey, NameTag and Tags describe a user of operator mode, for monitoring and events.
 	JWT, IssuerKey, NameTag string
 	Tags                    []string
+}
+
+// ShownJWT returns the JWT for monitoring and events, "" for one that is a secret. Any goroutine.
+func (u *User) ShownJWT() string {
+	if u.Bearer {
+		return ""
+	}
+	return u.JWT
 }
 
 // Result of an authentication.

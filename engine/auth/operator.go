@@ -442,7 +442,7 @@ func (k *userCheck) identity() (*User, error) {
 		Name: k.user.Subject, Account: k.account, Perms: compiled, Expires: k.expires, ExpiresByAccount: k.byAcct,
 		MaxSubs: limit(k.limits.Subs), MaxPayload: limit(k.limits.Payload),
 		Label: labelOf(k.account, "jwt:"+k.user.Subject),
-		JWT:   k.token.text, IssuerKey: k.user.Issuer, NameTag: k.user.Name, Tags: slices.Clone([]string(k.user.Tags)),
+		JWT:   k.token.text, Bearer: k.user.BearerToken, IssuerKey: k.user.Issuer, NameTag: k.user.Name, Tags: slices.Clone([]string(k.user.Tags)),
 	}, nil
 }
 

@@ -52,7 +52,7 @@ func (c *Conn) Snapshot(info *sysapi.ConnInfo, now time.Time, authDetail bool) {
 	}
 	if authDetail {
 		if u := id.User; u != nil {
-			info.JWT, info.IssuerKey, info.Tags = u.JWT, u.IssuerKey, u.Tags
+			info.JWT, info.IssuerKey, info.Tags = u.ShownJWT(), u.IssuerKey, u.Tags
 		}
 		info.AuthorizedUser = id.user()
 		if id.Account != nil {
@@ -213,7 +213,7 @@ func compact(c *Conn, why netio.Reason, now time.Time) closedConn {
 	e.user = id.user()
 	if id.User != nil {
 		e.proxy = id.User.ProxyKey
-		e.jwt, e.issuerKey, e.tags = id.User.JWT, id.User.IssuerKey, id.User.Tags
+		e.jwt, e.issuerKey, e.tags = id.User.ShownJWT(), id.User.IssuerKey, id.User.Tags
 	}
 	if id.Account != nil {
 		e.account, e.nameTag = id.Account.Name(), id.Account.NameTag()

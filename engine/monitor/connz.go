@@ -180,8 +180,10 @@ func (c *connzQuery) complete(e *connEntry) {
 	if c.auth {
 		return
 	}
-	i.AuthorizedUser, i.Account, i.TLSPeerCerts = "", "", nil
-	i.JWT, i.IssuerKey, i.NameTag, i.Tags = "", "", "", nil
+	i.AuthorizedUser, i.Account, i.NameTag, i.TLSPeerCerts = "", "", "", nil
+	if e.open != nil { // of closed connections they are part of what nats-server shows to everybody
+		i.JWT, i.IssuerKey, i.Tags = "", "", nil
+	}
 }
 
 // sorters are the sort options; ties keep the order of cid.

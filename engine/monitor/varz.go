@@ -59,7 +59,7 @@ func (s *Server) Varz() (*sysapi.Varz, error) {
 	v.OperatorsJWT = o.Operators
 	v.PinnedFails = s.src.PinnedFails()
 	for _, token := range o.Operators {
-		v.OperatorsClaim = append(v.OperatorsClaim, account.Payload(token))
+		v.OperatorsClaim = append(v.OperatorsClaim, account.OperatorPayload(token))
 	}
 	if o.Cluster != nil { // as in INFO: a server by itself names nobody to connect to
 		v.ConnectURLs, v.WSConnectURLs = src.ConnectURLs()

@@ -199,7 +199,7 @@ func TestOperatorReload(t *testing.T) {
 			if err != nil || len(page.Conns) != 1 {
 				t.Fatal(page, err)
 			}
-			if c := page.Conns[0]; c.Reason != tt.reason || c.IssuerKey != w.signer.public || c.JWT == "" || c.NameTag != "acme" || c.AuthorizedUser != w.user.public {
+			if c := page.Conns[0]; c.Reason != tt.reason || c.IssuerKey != w.signer.public || (c.JWT == "") != tt.bearer || c.NameTag != "acme" || c.AuthorizedUser != w.user.public {
 				t.Errorf("%+v", c)
 			}
 		})
