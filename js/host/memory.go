@@ -24,6 +24,8 @@ func (s *Shard) armAge() {
 func (s *Shard) age() {
 	freed, left := s.in.age()
 	freed += s.pool.Age() + s.batches.Age()
+	dropped, kept := s.h.journal.Age()
+	freed, left = freed+dropped, left+kept
 	inUse := 0
 	for st := range s.stores {
 		if st.InUse() {

@@ -12,9 +12,10 @@ type batch struct {
 	queued  int64  // what Append counted
 	records uint64 // since the last commit record
 
-	chunk []byte // arena being filled: headers and copied payloads
-	start int    // first byte of chunk that is in no buffer of the last extent
-	used  [][]byte
+	chunk []byte   // rest of the arena being filled: headers and copied payloads
+	whole []byte   // that arena; nil when a later batch goes on filling it
+	start int      // first byte of chunk that is in no buffer of the last extent
+	used  [][]byte // arenas that are full
 }
 
 // extent is the part of a batch that goes to one file.
@@ -40,26 +41,43 @@ type waiter struct {
 
 const (
 	arenaSize   = 64 << 10
-	maxArenas   = 4 << 20 // bytes of arenas kept for reuse
-	leastTail   = 1 << 10 // rest of an arena that is worth filling
+	leastArenas = 256 << 10 // bytes of arenas kept for reuse at least
+	leastTail   = 1 << 10   // rest of an arena that is worth filling
 	essentialOK = 1 << 20
+
+	keepBatches = 128 // written ones that are kept for reuse
+	keepRecords = 256 // of each
 )
 
 // arenas are kept for later batches. Guarded by Log.mu.
 type arenas struct {
-	list  [][]byte
-	bytes int
-	most  int // bytes kept; 0: maxArenas
+	list   [][]byte
+	bytes  int
+	most   int // bytes kept; leastArenas at least
+	unused int // fewest bytes that were kept since the last age
 }
 
-// keep sets how many bytes are kept and lets go of what is more.
-func (a *arenas) keep(most int) {
-	a.most = most
+// keep sets how many bytes are kept: as many as came back at once lately, since the next ones will need as much, and garbage would take as much again.
+func (a *arenas) keep(back int) {
+	a.most = max(back, a.most-a.most/64, leastArenas)
+	a.drop(a.most)
+}
+
+// drop lets go of what is more than so many bytes.
+func (a *arenas) drop(most int) {
 	for n := len(a.list) - 1; n >= 0 && a.bytes > most; n-- {
 		a.bytes -= cap(a.list[n])
 		a.list[n] = nil
 		a.list = a.list[:n]
 	}
+}
+
+// age lets go of what nobody needed since the last call and returns the bytes of it, and of what is left.
+func (a *arenas) age() (freed, left int) {
+	before := a.bytes
+	a.drop(before - min(a.unused, before))
+	a.unused = a.bytes
+	return before - a.bytes, a.bytes
 }
 
 // get returns an empty arena of at least n bytes.
@@ -70,15 +88,17 @@ func (a *arenas) get(n int) []byte {
 			a.list[i], a.list[last] = a.list[last], nil
 			a.list = a.list[:last]
 			a.bytes -= cap(c)
+			a.unused = min(a.unused, a.bytes)
 			return c
 		}
 	}
+	a.unused = 0
 	return make([]byte, 0, max(n, arenaSize))
 }
 
-// put takes back an arena, or the part of one that is large enough.
+// put takes back an arena.
 func (a *arenas) put(c []byte) {
-	if cap(c) >= arenaSize && a.bytes+cap(c) <= max(a.most, maxArenas) {
+	if cap(c) >= arenaSize && a.bytes+cap(c) <= max(a.most, leastArenas) {
 		a.list = append(a.list, c[:0])
 		a.bytes += cap(c)
 	}
@@ -91,7 +111,10 @@ func (b *batch) reset(a *arenas) {
 	for _, c := range b.used {
 		a.put(c)
 	}
-	a.put(b.chunk)
+	a.put(b.whole)
+	if cap(b.recs) > keepRecords {
+		b.recs = nil
+	}
 	clear(b.used)
 	clear(b.recs)
 	clear(b.own)
@@ -106,18 +129,20 @@ func (b *batch) room(n int, a *arenas) {
 		return
 	}
 	b.flushChunk()
-	if b.chunk != nil {
-		b.used = append(b.used, b.chunk)
+	if b.whole != nil {
+		b.used = append(b.used, b.whole)
 	}
 	b.start = 0
 	b.chunk = a.get(n)
+	b.whole = b.chunk
 }
 
 // inherit goes on filling the arena of old, which is taken and may be kept for long: a batch that waits for a sync holds the bytes of its
-// records, not an arena.
+// records, not an arena. Batches are given back in order, so the last one that is in an arena gives it back.
 func (b *batch) inherit(old *batch) {
 	if free := old.chunk[len(old.chunk):]; cap(free) >= leastTail {
 		b.chunk, old.chunk = free, old.chunk[:len(old.chunk):len(old.chunk)]
+		b.whole, old.whole = old.whole, nil
 	}
 }
 

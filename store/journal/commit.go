@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"ramjet/store"
@@ -32,6 +33,10 @@ func (l *Log) run() {
 // One goroutine at a time.
 func (l *Log) Step() bool {
 	if l.commit() {
+		return true
+	}
+	if b := &l.behind; b.file != nil && len(b.result) == 0 {
+		b.result <- l.syncOne(b.file)
 		return true
 	}
 	select {
@@ -66,7 +71,7 @@ func (l *Log) light() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.mu.cur
-	return !l.mu.closed && l.mu.err == nil && l.writeErr == nil && !l.syncDue.Load() && b.bytes <= inlineMost && l.unsyncedN+b.bytes < maxUnsynced-inlineMost &&
+	return !l.mu.closed && l.mu.err == nil && l.writeErr == nil && b.bytes <= inlineMost && l.unsyncedN+b.bytes < maxUnsynced-inlineMost &&
 		(len(b.extents) == 0 || len(b.extents) == 1 && b.extents[0].file == l.open) && !b.wantsSync()
 }
 
@@ -80,12 +85,20 @@ func (l *Log) commit() bool {
 // commitTurn is commit. With inline, for a batch that is light, it does nothing that takes long: a write that fails is left to the next turn, and the
 // result is false. Requires: turn.
 func (l *Log) commitTurn(inline bool) bool {
-	due := !inline && l.syncDue.Swap(false)
+	var err error
+	if !inline {
+		err = l.settle(false)
+	}
 	b := l.take()
-	if b == nil && l.writeErr == nil && !(due && len(l.unsynced) > 0) {
+	if b == nil && l.writeErr == nil && err == nil {
+		if !inline {
+			l.syncBehind()
+		}
 		return inline
 	}
-	err := l.writeErr
+	if err == nil {
+		err = l.writeErr
+	}
 	if l.writeErr = nil; b != nil {
 		if err == nil {
 			err = l.write(b)
@@ -101,9 +114,14 @@ func (l *Log) commitTurn(inline bool) bool {
 		poke(l.kick)
 		return false
 	}
-	synced := err == nil && (due || b.wantsSync() || l.unsyncedN >= maxUnsynced)
-	if synced && l.dirty {
-		err = l.syncFile(l.open)
+	if err == nil && l.unsyncedN >= maxUnsynced {
+		err = l.settle(true)
+	}
+	synced := err == nil && (b.wantsSync() || l.unsyncedN >= maxUnsynced)
+	if synced {
+		if err = l.settle(true); err == nil && l.dirty {
+			err = l.syncFile(l.open)
+		}
 	}
 	if err != nil {
 		// Afterwards everything is in a fresh file and synced, or the volume failed for good.
@@ -124,15 +142,23 @@ func (l *Log) commitTurn(inline bool) bool {
 		l.ease()
 	}
 	if synced {
-		l.reuse()
-	} else {
-		l.armSync()
+		l.reuse(len(l.unsynced), l.unsyncedN)
+		return true
+	}
+	l.armSync()
+	if !inline {
+		l.syncBehind()
+	} else if l.behindDue() {
+		poke(l.kick)
 	}
 	return true
 }
 
 // wantsSync reports whether anybody waits for the disk.
 func (b *batch) wantsSync() bool {
+	if b == nil {
+		return false
+	}
 	for _, w := range b.waiters {
 		if w.policy == store.SyncDurable {
 			return true
@@ -167,33 +193,47 @@ func (l *Log) armSync() {
 	})
 }
 
-// reuse gives back what the synced batches hold.
-func (l *Log) reuse() {
+// disarmSync forgets the timer: what it is for is being synced.
+func (l *Log) disarmSync() {
 	if l.timer != nil {
 		l.timer.Stop()
 		l.timer = nil
 	}
-	for _, b := range l.unsynced {
+	l.syncDue.Store(false)
+}
+
+// reuse gives back what the oldest n batches hold, which are synced.
+func (l *Log) reuse(n int, bytes int64) {
+	if n == len(l.unsynced) {
+		l.disarmSync()
+	}
+	for _, b := range l.unsynced[:n] {
 		for _, own := range b.own {
 			own()
 		}
 	}
-	most := maxArenas
-	if l.unsyncedN >= maxUnsynced/2 {
-		most = maxUnsynced // the next ones will need as much, and garbage would take as much again
-	}
 	l.mu.Lock()
-	l.mu.arenas.keep(most)
-	for _, b := range l.unsynced {
+	l.mu.arenas.keep(int(bytes))
+	for _, b := range l.unsynced[:n] {
 		b.reset(&l.mu.arenas)
-		if len(l.mu.free) < 4 {
+		if len(l.mu.free) < keepBatches {
 			l.mu.free = append(l.mu.free, b)
 		}
 	}
 	l.mu.Unlock()
-	clear(l.unsynced)
-	l.unsynced = l.unsynced[:0]
-	l.unsyncedN = 0
+	l.unsynced = slices.Delete(l.unsynced, 0, n)
+	l.unsyncedN -= bytes
+}
+
+// Age lets go of memory that was kept and that nobody needed since the last call. It returns how many bytes that were, and are left. Any goroutine.
+func (l *Log) Age() (freed, left int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.mu.free) > 0 {
+		clear(l.mu.free)
+		l.mu.free = l.mu.free[:0]
+	}
+	return l.mu.arenas.age()
 }
 
 // finish makes the last records durable before the files are closed.
@@ -203,17 +243,21 @@ func (l *Log) finish() {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
+	err := l.settle(true)
 	if l.failed() != nil {
 		return
 	}
-	if len(l.unsynced) > 0 {
-		if err := l.syncFile(l.open); err != nil {
+	if err != nil || len(l.unsynced) > 0 {
+		if err == nil {
+			err = l.syncFile(l.open)
+		}
+		if err != nil {
 			if err = l.failover(err); err != nil {
 				return
 			}
 		}
 		l.synced.Store(uint64(l.writtenUpTo()))
-		l.reuse()
+		l.reuse(len(l.unsynced), l.unsyncedN)
 	}
 	if l.wrote && l.prove() != nil {
 		return
@@ -237,8 +281,8 @@ func (l *Log) take() *batch {
 		l.mu.cur, l.mu.free = l.mu.free[n-1], l.mu.free[:n-1]
 	} else {
 		l.mu.cur = &batch{}
-		l.mu.cur.inherit(b)
 	}
+	l.mu.cur.inherit(b)
 	return b
 }
 
@@ -277,6 +321,9 @@ func (l *Log) failed() error {
 
 // start begins writing a new file: the old one is synced first, so that a following file proves the one before.
 func (l *Log) start(f *file) error {
+	if err := l.settle(true); err != nil {
+		return err
+	}
 	if l.dirty {
 		if err := l.syncFile(l.open); err != nil {
 			return err
@@ -312,11 +359,17 @@ func (l *Log) enter(f *file, moved [][]byte) error {
 }
 
 func (l *Log) syncFile(f *file) error {
-	t0 := l.o.Clock.Now()
-	err := f.f.SyncData()
+	err := l.syncOne(f)
 	if err == nil {
 		l.dirty = false
 	}
+	return err
+}
+
+// syncOne syncs f and counts it. Any goroutine.
+func (l *Log) syncOne(f *file) error {
+	t0 := l.o.Clock.Now()
+	err := f.f.SyncData()
 	l.stats.syncs.Add(1)
 	l.stats.nanos.Add(uint64(l.o.Clock.Now().Sub(t0)))
 	return err
@@ -331,6 +384,7 @@ func (l *Log) failover(cause error) error {
 	if l.o.OnSyncErr != nil {
 		l.o.OnSyncErr(cause)
 	}
+	_ = l.settle(true) // cause is enough
 	f, bufs := l.relocate()
 	err := l.attach(f)
 	if err == nil {

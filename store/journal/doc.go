@@ -7,7 +7,8 @@
 //     hands over (Record.Own) is not copied (batch.go).
 //  2. Submit registers who wants to know when; it wakes the committer once.
 //  3. The committer takes the whole batch, closes it with a commit record, writes it with one WriteV and
-//     syncs once if anybody waits for that (commit.go). Whatever arrives meanwhile is the next batch.
+//     syncs once if anybody waits for that (commit.go). Whatever arrives meanwhile is the next batch. What nobody waits for is
+//     synced behind, while more is written, so that little of it has to be kept for a failover (behind.go).
 //  4. Completions are called; they only post to an inbox.
 //  5. Release drops what a group no longer needs; files that nobody needs are recycled, not deleted, so that
 //     later writes change no metadata (release.go). A group that pins old files with few records has
@@ -21,6 +22,6 @@
 // durable. A failed sync is never repeated on the same range: what was not acknowledged goes to a fresh file.
 //
 // Threads: Append, Submit, Release from any goroutine (one leaf lock around the open batch and the table of
-// files); writing, syncing and completions on the committer's goroutine alone; files are made and removed, and laggards rewritten, on the
+// files); writing, syncing and completions on the committer's goroutine alone, but for TryWrite and one sync behind at a time; files are made and removed, and laggards rewritten, on the
 // preparer's. With Options.Stepped there are no goroutines: a simulation calls Step.
 package journal

@@ -20,7 +20,8 @@ const (
 	defaultMaxFiles = 64
 	defaultQueued   = 64 << 20
 	byRefSize       = 8 << 10  // payloads from here on are kept by reference when the caller allows it
-	maxUnsynced     = 32 << 20 // with an interval: bytes kept for a rewrite before a sync is forced
+	defaultBehind   = 2 << 20  // bytes that nobody waits for before they are synced behind the committer: until then they are kept for a rewrite
+	maxUnsynced     = 16 << 20 // bytes kept before the committer waits for a sync
 )
 
 // Errors of Append and of completions.
@@ -45,6 +46,7 @@ type Options struct {
 	Salt      func() uint64 // random source, required
 	Expected  bool          // a journal without a file in use is damage: others remember what was in it
 	Stepped   bool          // no goroutines: a simulation calls Step
+	behindAt  int64         // default defaultBehind
 
 	// Events; called on the committer or the preparer, must not block. Nil members are ignored.
 	OnFailure func(err error)               // the volume failed: nothing is acknowledged any more
@@ -127,6 +129,7 @@ type Log struct {
 	wrote      bool     // a batch was written since Open
 	unsynced   []*batch // written, not synced
 	unsyncedN  int64
+	behind     behind
 	writeErr   error         // of TryWrite: the committer makes it good
 	late       []waiter      // of that batch
 	iov        [][]byte      // scratch
@@ -151,6 +154,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxQueued == 0 {
 		o.MaxQueued = defaultQueued
+	}
+	if o.behindAt == 0 {
+		o.behindAt = defaultBehind
 	}
 }
 

@@ -74,6 +74,7 @@ func (m *model) script(fsys vfs.FS, stopped func(error)) {
 		o := (&world{drained: make(chan struct{}, 1)}).options()
 		o.Stepped = true
 		o.MaxFiles = 4
+		o.behindAt = 2000
 		clk := clock.NewManual(time.Unix(0, 0))
 		o.Clock = clk
 		l, err := Open(fsys, "/j", o, nil)
@@ -132,6 +133,9 @@ func (m *model) script(fsys vfs.FS, stopped func(error)) {
 			}
 			if i%7 == 0 {
 				put(2, store.SyncOS, 100, 2000, 30)
+				if i%2 == 0 {
+					put(2, store.SyncOS, 40) // while that is synced
+				}
 			}
 		}
 		if n := uint64(len(m.payload[2])); life == 1 && m.ends[2][n] > 0 {
