@@ -43,6 +43,7 @@ type Loop struct {
 	jobs     fifo[func() bool]
 	lightAt  int64          // mono of the last turn with a light read
 	slice    int64          // elapsed at the start of the slice being served, 0 = not timed
+	asked    int64          // elapsed when Tired last looked who waits
 	replay   *bufpool.Frame // kept input that is being delivered
 	stopping bool
 	stopped  bool

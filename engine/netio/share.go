@@ -62,16 +62,11 @@ func (c *Conn) Tired() bool {
 		l.slice = now
 		return false
 	}
-	if now-l.slice < tiredTime {
+	if now-l.slice < tiredTime || now-l.asked < tiredTime {
 		return false
 	}
-	if l.in.waiting() || l.poll.others(c) || (l.ring.n > 0 || l.jobs.n > 0) && (l.fine() || now-l.slice >= coarseTime) {
-		return true
-	}
-	if l.ring.n == 0 {
-		l.slice = now // asked again after another slice
-	}
-	return false
+	l.asked = now
+	return l.in.waiting() || l.poll.others(c) || (l.ring.n > 0 || l.jobs.n > 0) && (l.fine() || now-l.slice >= coarseTime)
 }
 
 // Yield gives back the tail of the data of the current OnData call as Unread does, to be delivered in the next slice of the

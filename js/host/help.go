@@ -9,8 +9,8 @@ import (
 const helpMost = 8
 
 // Helper lets a loop handle the few messages that it brought to an idle shard by itself at the end of its turn: that is quicker than to
-// wake the shard's goroutine, which may need another thread, and costs less. What takes longer, and every write to a file, is left to the shard. It
-// belongs to one loop, that names it in its messages.
+// wake the shard's goroutine, which may need another thread, and costs less. What takes longer is left to the shard, and with
+// it every write to a file that might (loopsWrite). It belongs to one loop, that names it in its messages.
 type Helper struct{ shards []*Shard }
 
 func (h *Helper) add(s *Shard) { h.shards = append(h.shards, s) }

@@ -51,20 +51,35 @@ func (l *Log) Step() bool {
 	}
 }
 
-// inlineMost is what TryWrite writes at most, in bytes.
-const inlineMost = 64 << 10
+const (
+	inlineMost = 64 << 10               // what TryWrite writes at most, in bytes
+	slowWrite  = 500 * time.Microsecond // a write to the page cache that took longer was held up
+	calmAfter  = 20                     // times what it took: who writes only while Calm is held up for a twentieth of the time at most
+)
 
 // TryWrite hands what was appended to the operating system on the goroutine of the caller, if that is little, nobody waits for the disk
 // with it and the committer rests. True: everything that the caller appended before is written. Else Submit; a write that failed is made good by the
-// committer then. It makes one or two writes to the page cache and may block as long as the kernel holds up who dirties memory: not for a loop, which has
-// connections to serve. Any other goroutine.
+// committer then. It makes one or two writes to the page cache and may block as long as the kernel holds up who dirties memory: for a loop, which has
+// connections to serve, only while Calm. Any other goroutine.
 func (l *Log) TryWrite() bool {
 	if !l.turn.TryLock() {
 		return false
 	}
 	defer l.turn.Unlock()
-	return l.light() && l.commitTurn(true)
+	if !l.light() {
+		return false
+	}
+	start := l.o.Clock.Now()
+	done := l.commitTurn(true)
+	end := l.o.Clock.Now()
+	if took := end.Sub(start); took > slowWrite {
+		l.calmAt.Store(end.Add(calmAfter * took).UnixNano())
+	}
+	return done
 }
+
+// Calm reports that no TryWrite was held up lately. Any goroutine.
+func (l *Log) Calm() bool { return l.o.Clock.Now().UnixNano() >= l.calmAt.Load() }
 
 // light reports that the open batch can be written at once.
 func (l *Log) light() bool {

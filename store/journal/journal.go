@@ -42,7 +42,7 @@ type Options struct {
 	MaxFiles  int           // live files before laggards are rewritten and publishers paused; default 64
 	Interval  time.Duration // 0: sync before completing (group commit); else sync this often in the background
 	MaxQueued int64         // bytes waiting for the committer before Full; default 64 MiB
-	Clock     clock.Clock   // needed with Interval and for retries on a full disk
+	Clock     clock.Clock   // for intervals, retries on a full disk, and what writes take
 	Salt      func() uint64 // random source, required
 	Expected  bool          // a journal without a file in use is damage: others remember what was in it
 	Stepped   bool          // no goroutines: a simulation calls Step
@@ -132,6 +132,7 @@ type Log struct {
 	behind     behind
 	writeErr   error         // of TryWrite: the committer makes it good
 	late       []waiter      // of that batch
+	calmAt     atomic.Int64  // unix ns, see Calm
 	iov        [][]byte      // scratch
 	oldestSaid atomic.Uint64 // oldest live file as the newest durable file header says
 	syncDue    atomic.Bool   // the background timer asks for a sync

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+	"time"
 
+	"ramjet/proto/base/clock"
 	"ramjet/store"
 	"ramjet/store/vfs"
 )
@@ -96,5 +98,50 @@ func TestTryWriteFails(t *testing.T) {
 		if !errors.Is(first, ErrFailed) || !errors.Is(second, ErrFailed) {
 			t.Errorf("the volume failed: %v, %v", first, second)
 		}
+	}
+}
+
+// TestCalm: after a write that was held up the journal is not calm for twenty times as long.
+func TestCalm(t *testing.T) {
+	w := newWorld(t)
+	clk := clock.NewManual(time.Unix(1_700_000_000, 0))
+	var takes time.Duration
+	w.fs = vfs.Intercept(w.mem, func(c *vfs.Call) (int64, error) {
+		if c.Op == vfs.OpWrite {
+			clk.Advance(takes)
+		}
+		return 0, nil
+	})
+	o := w.options()
+	o.Stepped, o.Clock = true, clk
+	l := w.open(o)
+	for l.Step() {
+	}
+	write := func(i uint64, d time.Duration) {
+		t.Helper()
+		takes = d
+		if _, err := l.Append(rec(1, i, "abc")); err != nil {
+			t.Fatal(err)
+		}
+		if !l.TryWrite() {
+			t.Fatal("not written")
+		}
+		takes = 0
+	}
+	write(1, slowWrite)
+	if !l.Calm() {
+		t.Error("not calm after a quick write")
+	}
+	write(2, 2*slowWrite)
+	if l.Calm() {
+		t.Error("calm after a write that was held up")
+	}
+	clk.Advance(calmAfter*2*slowWrite - 1)
+	if l.Calm() {
+		t.Error("calm too soon")
+	}
+	clk.Advance(1)
+	if !l.Calm() {
+		t.Error("not calm again")
 	}
 }
