@@ -47,8 +47,7 @@ func (b *bench) work() {
 		if !ok {
 			return
 		}
-		b.r.run(&t)
-		b.r.queue.done(t)
+		b.r.run(t)
 	}
 }
 

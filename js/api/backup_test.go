@@ -42,7 +42,7 @@ func TestRestoreEnds(t *testing.T) {
 		b := newBench(t)
 		b.node.server.Domain = "hub" // not part of this answer
 		done := restore(b)
-		s, err := b.node.accounts["a"].CreateStream(&jsapi.StreamConfig{Name: "R", Subjects: []string{"r"}})
+		s, _, err := b.node.accounts["a"].CreateStream(&jsapi.StreamConfig{Name: "R", Subjects: []string{"r"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -121,6 +121,8 @@ type fakeAccount struct {
 	streams   map[string]*fakeStream
 	restore   func(*Restored)
 	restoring *jsapi.RestoreRequest
+	making    map[string]*fakeStream
+	disk      func(name string) *jsapi.Error // nil: nobody waits for it
 }
 
 func (a *fakeAccount) Name() string { return a.name }
@@ -175,10 +177,35 @@ func (a *fakeAccount) Streams() []Stream {
 	return all
 }
 
-func (a *fakeAccount) CreateStream(cfg *jsapi.StreamConfig) (Stream, *jsapi.Error) {
+func (a *fakeAccount) Each(fn func(*jsapi.StreamConfig) bool) {
+	for _, s := range a.Streams() {
+		if !fn(s.Config()) {
+			return
+		}
+	}
+	for _, s := range a.making {
+		if !fn(&s.cfg) {
+			return
+		}
+	}
+}
+
+func (a *fakeAccount) CreateStream(cfg *jsapi.StreamConfig) (Stream, func() *jsapi.Error, *jsapi.Error) {
 	s := &fakeStream{acc: a, cfg: *cfg, created: a.node.Now(), first: 1, consumers: map[string]*fakeConsumer{}}
-	a.streams[cfg.Name] = s
-	return s, nil
+	if a.disk == nil {
+		a.streams[cfg.Name] = s
+		return s, nil, nil
+	}
+	a.making[cfg.Name] = s
+	return s, func() *jsapi.Error {
+		err := a.disk(cfg.Name)
+		a.Lock()
+		defer a.Unlock()
+		if delete(a.making, cfg.Name); err == nil {
+			a.streams[cfg.Name] = s
+		}
+		return err
+	}, nil
 }
 
 func (a *fakeAccount) Restore(_ *Request, req *jsapi.RestoreRequest, done func(*Restored)) (string, *jsapi.Error) {

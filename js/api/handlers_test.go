@@ -132,7 +132,7 @@ func TestPages(t *testing.T) {
 	const n = 1100
 	for i := range n {
 		name := "S" + string(rune('a'+i/676)) + string(rune('a'+i/26%26)) + string(rune('a'+i%26))
-		if _, err := acc.CreateStream(&jsapi.StreamConfig{Name: name, Subjects: []string{name}}); err != nil {
+		if _, _, err := acc.CreateStream(&jsapi.StreamConfig{Name: name, Subjects: []string{name}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -65,8 +65,11 @@ type Account interface {
 
 	Stream(name string) Stream // nil: none
 	Streams() []Stream         // in order of names
-	// CreateStream makes a stream of a validated configuration. Under Lock.
-	CreateStream(cfg *jsapi.StreamConfig) (Stream, *jsapi.Error)
+	// Each calls fn with the configurations of all streams, also of those that are being created, until it returns false.
+	Each(fn func(*jsapi.StreamConfig) bool)
+	// CreateStream makes a stream of a validated configuration. Under Lock. If wait is not nil the stream is there, and serves, only when wait
+	// returned nil: it waits for the disk, without Lock, and is called exactly once. Until then only Each and Reserve know of the stream.
+	CreateStream(cfg *jsapi.StreamConfig) (s Stream, wait func() *jsapi.Error, err *jsapi.Error)
 	// Restore begins to take a backup: chunks go to the subject that is returned, done is called once at the end of the transfer,
 	// from a goroutine of the host without Lock. The configuration is validated by itself (defaults, name); that a stream of this
 	// name or an overlapping one came up meanwhile, that replicas or limits do not allow it, shows at the end. Under Lock.

@@ -14,6 +14,7 @@ type task struct {
 	req    *Request
 	call   jsapi.APICall
 	serial string // not empty: tasks of the same name run one after the other
+	asset  string // not empty: it waits for detached tasks of the same name
 	info   bool
 	ready  bool // holds its serial name, though it waits
 }
@@ -25,14 +26,15 @@ type taskQueue struct {
 	others  lane
 	infos   lane
 	parked  map[string][]task // by serial name in use, what waits behind its holder; all of them are of others
-	behind  int               // how many are parked
+	held    map[string][]task // by asset of a detached task, what waits behind it; likewise
+	behind  int               // how many are parked or held
 	turns   int               // of others since the last info
 	running int
 	closed  bool
 }
 
 func newTaskQueue() *taskQueue {
-	q := &taskQueue{parked: make(map[string][]task)}
+	q := &taskQueue{parked: make(map[string][]task), held: make(map[string][]task)}
 	q.some.L = &q.mu
 	return q
 }
@@ -59,6 +61,9 @@ func (q *taskQueue) push(t task, limit int) (dropped int) {
 		for name := range q.parked {
 			q.parked[name] = nil
 		}
+		for name := range q.held {
+			q.held[name] = nil
+		}
 		q.behind = 0
 		for !l.empty() {
 			if w := l.pop(); w.ready {
@@ -78,6 +83,15 @@ func (q *taskQueue) next() (task, bool) {
 		t, ok := q.pop()
 		if !ok {
 			q.some.Wait()
+			continue
+		}
+		if waiting, held := q.held[t.asset]; held && t.asset != "" {
+			if t.ready {
+				t.ready = false
+				q.leave(t.serial)
+			}
+			q.held[t.asset] = append(waiting, t)
+			q.behind++
 			continue
 		}
 		if t.serial != "" && !t.ready {
@@ -107,23 +121,50 @@ func (q *taskQueue) pop() (task, bool) {
 	return task{}, false
 }
 
-// done ends a task of next. The first that was parked behind it goes to the end of the lane, so that one busy account does not
-// keep a worker for itself.
+// done ends a task of next.
 func (q *taskQueue) done(t task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.running--
-	if t.serial == "" {
+	q.leave(t.serial)
+}
+
+// detach lets the tasks of the same serial name go on, but for those about the same asset, which wait until finished.
+func (q *taskQueue) detach(t task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held[t.asset] = nil
+	q.leave(t.serial)
+}
+
+// finished ends a task that was detached. What waited for it goes to the end of the lane.
+func (q *taskQueue) finished(t task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.running--
+	waiting := q.held[t.asset]
+	delete(q.held, t.asset)
+	for _, n := range waiting {
+		q.behind--
+		q.others.push(n)
+		q.some.Signal()
+	}
+}
+
+// leave gives a serial name up. The first that was parked behind it goes to the end of the lane, so that one busy account does not keep a worker
+// for itself. Requires: mu.
+func (q *taskQueue) leave(serial string) {
+	if serial == "" {
 		return
 	}
-	waiting := q.parked[t.serial]
+	waiting := q.parked[serial]
 	if len(waiting) == 0 {
-		delete(q.parked, t.serial)
+		delete(q.parked, serial)
 		return
 	}
 	n := waiting[0]
 	waiting[0] = task{}
-	q.parked[t.serial] = waiting[1:]
+	q.parked[serial] = waiting[1:]
 	q.behind--
 	n.ready = true
 	q.others.push(n)
@@ -144,6 +185,7 @@ func (q *taskQueue) close() {
 	q.closed = true
 	q.others, q.infos, q.behind = lane{}, lane{}, 0
 	clear(q.parked)
+	clear(q.held)
 	q.some.Broadcast()
 }
 

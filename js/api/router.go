@@ -22,6 +22,9 @@ const (
 	maxWorkers = 16
 )
 
+// maxRests is how many requests may wait for the disk at a time, each on a goroutine. More of them wait for one of these, with their workers.
+const maxRests = 256
+
 // defaultQueueLimit is how many requests may wait if nothing is configured.
 const defaultQueueLimit = 10000
 
@@ -33,6 +36,7 @@ type Router struct {
 	node  Node
 	queue *taskQueue
 	spawn func(func())
+	rests chan struct{} // what waits for the disk
 
 	mu       sync.Mutex // leaf: builder and counters
 	builder  *advisory.Builder
@@ -59,6 +63,7 @@ func New(node Node) *Router {
 	return &Router{
 		node:     node,
 		queue:    newTaskQueue(),
+		rests:    make(chan struct{}, maxRests),
 		builder:  advisory.NewBuilder(node.Server().Domain, rng.New(binary.LittleEndian.Uint64(random[:]))),
 		accounts: make(map[string]*counters),
 	}
@@ -104,6 +109,9 @@ func (r *Router) Deliver(req *Request) {
 			if t.call.Account != "" {
 				t.serial = t.call.Account
 			}
+			if t.call.Stream != "" {
+				t.asset = t.serial + "\x00" + t.call.Stream
+			}
 		}
 	} else if t.call.Endpoint = jsapi.UnknownEndpoint; !req.System || req.Client == 0 {
 		return // unknown: no answer
@@ -139,23 +147,38 @@ func (r *Router) work() {
 		if !ok {
 			return
 		}
-		r.run(&t)
-		r.queue.done(t)
+		r.run(t)
 	}
 }
 
-// run contains a panic of process.
-func (r *Router) run(t *task) {
+// run answers a request of the queue. When it has done what has to be one after the other, what it waits for is shared with the requests that come
+// after it; only those about the same stream stay behind it.
+func (r *Router) run(t task) {
 	c := &call{router: r, req: t.req, APICall: t.call, srv: r.node.Server()}
+	if c.contain(c.process); c.rest == nil {
+		r.queue.done(t)
+		return
+	}
+	r.rests <- struct{}{}
+	r.queue.detach(t)
+	r.spawn(func() {
+		c.contain(func() { c.finish(c.rest()) })
+		<-r.rests
+		r.queue.finished(t)
+	})
+}
+
+// contain contains a panic of fn.
+func (c *call) contain(fn func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.caught(v)
+			c.router.caught(v)
 			if !c.answered {
 				c.answer(nil, jsapi.StreamGeneral.With("err", "internal error"))
 			}
 		}
 	}()
-	c.process()
+	fn()
 }
 
 func (r *Router) caught(v any) {
@@ -219,9 +242,10 @@ type call struct {
 	srv    *Server
 	acc    Account // nil until gate
 
-	hdr      []byte // of the answer
-	after    func() // follows the answer
-	silent   bool   // no answer at all
+	hdr      []byte                     // of the answer
+	after    func()                     // follows the answer
+	rest     func() (any, *jsapi.Error) // what is left of the handler, which waits for the disk
+	silent   bool                       // no answer at all
 	answered bool
 }
 
@@ -248,7 +272,13 @@ func (c *call) process() {
 			return
 		}
 	}
-	v, err := h.run(c)
+	if v, err := h.run(c); c.rest == nil {
+		c.finish(v, err)
+	}
+}
+
+// finish answers with what a handler returned.
+func (c *call) finish(v any, err *jsapi.Error) {
 	if c.silent {
 		return
 	}

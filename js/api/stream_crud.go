@@ -21,13 +21,7 @@ func (c *call) streamContext(cfg *jsapi.StreamConfig, pedantic bool) (*stream.Co
 			}
 			return nil
 		},
-		Each: func(fn func(*jsapi.StreamConfig) bool) {
-			for _, s := range c.acc.Streams() {
-				if !fn(s.Config()) {
-					return
-				}
-			}
-		},
+		Each: c.acc.Each,
 	}
 	limits, err := c.acc.Tier(max(cfg.Replicas, 1))
 	if err != nil {
@@ -80,12 +74,24 @@ func (c *call) streamCreate() (any, *jsapi.Error) {
 	if err := stream.CheckOverlap(cfg, x); err != nil {
 		return nil, err
 	}
-	s, err := c.acc.CreateStream(cfg)
+	s, wait, err := c.acc.CreateStream(cfg)
 	if err != nil {
 		return nil, err
 	}
-	c.adviseStream(advisory.StreamCreated, cfg.Name)
-	return c.created(s)
+	end := func() (any, *jsapi.Error) {
+		if wait != nil {
+			if err := wait(); err != nil {
+				return nil, err
+			}
+		}
+		c.adviseStream(advisory.StreamCreated, cfg.Name)
+		return c.created(s)
+	}
+	if wait == nil {
+		return end()
+	}
+	c.rest = end
+	return nil, nil
 }
 
 func (c *call) created(s Stream) (any, *jsapi.Error) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"ramjet/js/api"
 	"ramjet/proto/jsapi"
@@ -25,6 +24,7 @@ type Account struct {
 
 	mu       sync.RWMutex // leaf
 	streams  map[string]*Stream
+	making   map[string]*Stream           // being created, not durable yet
 	sorted   []*Stream                    // in order of names, never changed in place; nil: not made yet
 	failed   map[string]string            // streams that can not run, with the reason
 	problems map[string]map[string]string // what is wrong with a stream that runs, by kind
@@ -156,43 +156,113 @@ func (a *Account) Problems() map[string]string {
 	return all
 }
 
-// CreateStream implements api.Account. Steps: store, shard, creation and first entry in the journal (file streams), subscriptions.
-func (a *Account) CreateStream(cfg *jsapi.StreamConfig) (api.Stream, *jsapi.Error) {
-	s, err := a.create(cfg, a.h.env.Clock.Now().UTC())
-	if err != nil {
-		return nil, err
+// Each implements api.Account.
+func (a *Account) Each(fn func(*jsapi.StreamConfig) bool) {
+	a.mu.RLock()
+	failed := len(a.failed) > 0
+	var making []*Stream
+	for _, s := range a.making {
+		making = append(making, s)
 	}
-	return s, nil
+	a.mu.RUnlock()
+	for _, l := range [][]*Stream{making, a.list()} {
+		for _, s := range l {
+			if !fn(s.conf.Load()) {
+				return
+			}
+		}
+	}
+	if failed {
+		a.eachFailed(fn)
+	}
 }
 
-func (a *Account) create(cfg *jsapi.StreamConfig, created time.Time) (*Stream, *jsapi.Error) {
+func (a *Account) eachFailed(fn func(*jsapi.StreamConfig) bool) {
+	a.mu.RLock()
+	names := slices.Sorted(maps.Keys(a.failed))
+	a.mu.RUnlock()
+	for _, n := range names {
+		if !fn((&failedStream{a: a, name: n}).Config()) {
+			return
+		}
+	}
+}
+
+// CreateStream implements api.Account. Steps: store, shard, creation and first entry in the journal (file streams; wait follows these), then the
+// stream is known and subscribes.
+func (a *Account) CreateStream(cfg *jsapi.StreamConfig) (api.Stream, func() *jsapi.Error, *jsapi.Error) {
+	s, durable, err := a.create(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.store == nil {
+		if err = durable(); err == nil {
+			return s, nil, a.serve(s)
+		}
+		s.discard()
+		return nil, nil, err
+	}
+	a.mu.Lock()
+	if a.making == nil {
+		a.making = map[string]*Stream{}
+	}
+	a.making[s.name] = s
+	a.mu.Unlock()
+	return s, func() *jsapi.Error {
+		err := durable()
+		a.lock.Lock()
+		defer a.lock.Unlock()
+		if err != nil {
+			s.discard()
+		} else {
+			err = a.serve(s)
+		}
+		a.mu.Lock()
+		delete(a.making, s.name)
+		a.mu.Unlock()
+		return err
+	}, nil
+}
+
+// create begins to make a stream; durable waits for it. Under lock.
+func (a *Account) create(cfg *jsapi.StreamConfig) (s *Stream, durable func() *jsapi.Error, err *jsapi.Error) {
 	h := a.h
 	if h.closed.Load() {
-		return nil, jsapi.NotEnabled.Err()
+		return nil, nil, jsapi.NotEnabled.Err()
 	}
 	if cfg.Storage == jsapi.FileStorage {
 		if err := h.writable(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	s, err := h.newStream(a, cfg, created, false)
-	if err != nil {
-		return nil, err
+	if s, err = h.newStream(a, cfg, h.env.Clock.Now().UTC(), false); err != nil {
+		return nil, nil, err
 	}
 	s.lead(cfg)
-	if err := s.begin(); err != nil {
-		s.discard()
-		return nil, err
-	}
+	return s, s.begin(), nil
+}
+
+// serve makes a stream known and lets it subscribe, unless the account was shut meanwhile: then it does so when it is opened again. Under lock.
+func (a *Account) serve(s *Stream) *jsapi.Error {
 	a.mu.Lock()
 	a.add(s)
 	a.mu.Unlock()
-	if err := s.subscribe(cfg); err != nil {
+	if a.limits.Load() == nil || a.h.closed.Load() {
+		return nil
+	}
+	if err := s.subscribe(s.conf.Load()); err != nil {
 		_ = s.Delete()
-		return nil, jsapi.StreamCreate.Wrap(err)
+		return jsapi.StreamCreate.Wrap(err)
 	}
 	s.startSources()
-	return s, nil
+	return nil
+}
+
+// taken reports whether a stream of the name is there or being created.
+func (a *Account) taken(name string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.streams[name] != nil || a.making[name] != nil
 }
 
 // writable returns why nothing can be stored on the volume now.

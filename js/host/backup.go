@@ -326,17 +326,11 @@ func (x *restore) activate() error {
 	a, s := x.a, x.s
 	a.lock.Lock()
 	defer a.lock.Unlock()
-	if a.restores[x.cfg.Name] != x || a.stream(x.cfg.Name) != nil {
+	if a.restores[x.cfg.Name] != x || a.taken(x.cfg.Name) {
 		return jsapi.StreamNameExistRestoreFailed.Err()
 	}
 	x.left()
-	ctx := &stream.Context{Each: func(fn func(*jsapi.StreamConfig) bool) {
-		for _, o := range a.list() {
-			if !fn(o.conf.Load()) {
-				return
-			}
-		}
-	}}
+	ctx := &stream.Context{Each: a.Each}
 	if err := stream.CheckOverlap(x.cfg, ctx); err != nil {
 		return err
 	}
@@ -351,7 +345,7 @@ func (x *restore) activate() error {
 		s.m.Rebuild(s.sh.now)
 		s.newFront()
 	})
-	if err := s.begin(); err != nil {
+	if err := s.begin()(); err != nil {
 		return err
 	}
 	var made []*Consumer

@@ -44,11 +44,11 @@ func benchWorld(b *testing.B, fs vfs.FS, dir string, cfg jsapi.StreamConfig) (*H
 	if err := stream.CheckCreate(&cfg, &stream.Context{}); err != nil {
 		b.Fatal(err)
 	}
-	s, aerr := h.account("A", false).CreateStream(&cfg)
+	s, aerr := h.account("A", false).createNow(&cfg)
 	if aerr != nil {
 		b.Fatal(aerr)
 	}
-	return h, k, s.(*Stream)
+	return h, k, s
 }
 
 func benchPublish(b *testing.B, fs vfs.FS, dir string, cfg jsapi.StreamConfig) {

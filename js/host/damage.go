@@ -103,9 +103,9 @@ func (h *Host) markClean() error {
 func (h *Host) allSaved() bool {
 	for _, a := range h.all() {
 		a.mu.RLock()
-		failed := len(a.failed)
+		unsaved := len(a.failed) + len(a.making)
 		a.mu.RUnlock()
-		if failed > 0 {
+		if unsaved > 0 {
 			return false
 		}
 		for _, s := range a.list() {

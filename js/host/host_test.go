@@ -201,14 +201,25 @@ func (w *world) create(cfg jsapi.StreamConfig) *Stream {
 	if err := stream.CheckCreate(&cfg, &stream.Context{}); err != nil {
 		w.t.Fatal(err)
 	}
-	a := w.account()
-	a.Lock()
-	defer a.Unlock()
-	s, err := a.CreateStream(&cfg)
+	s, err := w.account().createNow(&cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return s.(*Stream)
+	return s
+}
+
+// createNow creates a stream and waits for it.
+func (a *Account) createNow(cfg *jsapi.StreamConfig) (*Stream, *jsapi.Error) {
+	a.Lock()
+	s, wait, err := a.CreateStream(cfg)
+	a.Unlock()
+	if err == nil && wait != nil {
+		err = wait()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.(*Stream), nil
 }
 
 func (w *world) consumer(s *Stream, name string, cfg jsapi.ConsumerConfig) *Consumer {

@@ -88,11 +88,10 @@ func (a *Account) Tier(replicas int) (jsapi.AccountLimits, *jsapi.Error) {
 func (a *Account) reserved(s jsapi.Storage, replicas int) (bytes int64, streams int) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	for _, st := range a.streams {
-		c := st.conf.Load()
+	count := func(c *jsapi.StreamConfig) {
 		r := max(c.Replicas, 1)
 		if replicas != 0 && r != replicas {
-			continue
+			return
 		}
 		streams++
 		if c.Storage == s && c.MaxBytes > 0 {
@@ -102,6 +101,12 @@ func (a *Account) reserved(s jsapi.Storage, replicas int) (bytes int64, streams 
 				bytes += c.MaxBytes
 			}
 		}
+	}
+	for _, s := range a.streams {
+		count(s.conf.Load())
+	}
+	for _, s := range a.making {
+		count(s.conf.Load())
 	}
 	return bytes, streams
 }

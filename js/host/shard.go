@@ -251,14 +251,19 @@ func (s *Shard) call(fn func()) bool {
 }
 
 // ask runs fn on the shard with a function that ends the wait, which may be called later. False if the shard has stopped.
-func (s *Shard) ask(fn func(done func())) bool {
+func (s *Shard) ask(fn func(done func())) bool { return s.begin(fn)() }
+
+// begin is ask in two steps: wait does the waiting.
+func (s *Shard) begin(fn func(done func())) (wait func() bool) {
 	ch := make(chan struct{})
 	s.post(func() { fn(func() { close(ch) }) })
-	select {
-	case <-ch:
-		return true
-	case <-s.ended:
-		return false
+	return func() bool {
+		select {
+		case <-ch:
+			return true
+		case <-s.ended:
+			return false
+		}
 	}
 }
 

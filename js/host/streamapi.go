@@ -119,10 +119,11 @@ func (h *Host) pick() *Shard {
 	return best
 }
 
-// begin hands a new stream to its shard and makes its creation durable, with its first entry, the configuration that replay starts with.
-func (s *Stream) begin() *jsapi.Error {
+// begin hands a new stream to its shard and makes its creation durable, with its first entry, the configuration that replay starts with. What it
+// returns waits for that.
+func (s *Stream) begin() (durable func() *jsapi.Error) {
 	var api *jsapi.Error
-	ok := s.sh.ask(func(done func()) {
+	wait := s.sh.begin(func(done func()) {
 		if s.store != nil {
 			s.sh.stores[s.store] = s
 		}
@@ -157,10 +158,12 @@ func (s *Stream) begin() *jsapi.Error {
 		s.journaled = true
 		s.command(s.configCmd(s.conf.Load()), part)
 	})
-	if !ok {
-		return jsapi.NotEnabled.Err()
+	return func() *jsapi.Error {
+		if !wait() {
+			return jsapi.NotEnabled.Err()
+		}
+		return api
 	}
-	return api
 }
 
 // discard takes a stream apart that never was served.
