@@ -193,8 +193,18 @@ func randomOp(w *world, o *jstest.OracleConsumer, rnd *rng.Source) string {
 		if rnd.Intn(2) == 0 {
 			below = pick()
 		}
+		var gone []uint64
+		for _, m := range w.log.Msgs {
+			if (below == 0 || m.Seq < below) && jstest.Passes(f, m.Subject) {
+				gone = append(gone, m.Seq)
+			}
+		}
 		w.log.Purge(f, below)
-		w.c.PurgedOf(w.now, f)
+		if f != nil && len(gone) > 0 && rnd.Intn(2) == 0 {
+			w.c.PurgedFew(w.now, f, []byte(f.Patterns[0]), gone)
+		} else {
+			w.c.PurgedOf(w.now, f)
+		}
 		w.c.Pump(w.now)
 		o.Purged(w.now, f)
 		return fmt.Sprint("purge ", f, " ", below)

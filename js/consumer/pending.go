@@ -88,6 +88,28 @@ func (c *Consumer) PurgedOf(now int64, f *store.Filter) {
 	c.scan = max(c.scan, c.st.next)
 }
 
+// PurgedFew is PurgedOf when it is known what is gone: few messages, all on subj. It costs as much as they are.
+func (c *Consumer) PurgedFew(now int64, f *store.Filter, subj []byte, gone []uint64) {
+	if c.below(c.first()) || (!f.All() && c.within(f)) {
+		c.PurgedOf(now, f)
+		return
+	}
+	pending := c.st.pending.n
+	matches := c.counted && c.Matches(subj)
+	for _, seq := range gone {
+		if seq < c.st.next {
+			c.forget(0, seq, nil)
+		} else if matches && c.count > 0 {
+			c.count--
+		}
+	}
+	if c.st.pending.n < pending {
+		c.st.ackedAll(0, 0, now)
+		c.enc.op(cmdAckAll, 0, 0, uint64(now))
+	}
+	c.scan = max(c.scan, c.st.next)
+}
+
 // firstOf returns the first sequence from first on that the stream has of f, the one after its last if it has none. It is found by
 // counting, as the message itself may have to be read first.
 func (c *Consumer) firstOf(f *store.Filter, first uint64) uint64 {

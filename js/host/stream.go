@@ -464,7 +464,11 @@ func (s *Stream) flush() {
 		case stream.Purged:
 			s.purged = e.Seq
 			for _, c := range s.consumers {
-				c.eng.PurgedOf(s.sh.now, e.Purge.Filter)
+				if len(e.Seqs) > 0 {
+					c.eng.PurgedFew(s.sh.now, e.Purge.Filter, e.Subject, e.Seqs)
+				} else {
+					c.eng.PurgedOf(s.sh.now, e.Purge.Filter)
+				}
 				c.markReady()
 			}
 		case stream.Configured:

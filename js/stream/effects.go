@@ -21,7 +21,7 @@ const (
 	Stored
 	// Removed says that Seq on Subject (nil if that is not known) is gone, by limits (Limit) or by request.
 	Removed
-	// Purged says that everything that Purge selects is gone; First is the first sequence now.
+	// Purged says that everything that Purge selects is gone; First is the first sequence now. If that was little, all on Subject, Seqs names it.
 	Purged
 	// Configured says that a new configuration is in force.
 	Configured
@@ -41,6 +41,7 @@ type Effect struct {
 	Payload []byte
 	Text    string
 	Purge   store.Purge
+	Seqs    []uint64 // in order
 	Err     error
 }
 
@@ -48,12 +49,13 @@ type Effect struct {
 type Effects struct {
 	List []Effect
 	buf  []byte
+	seqs []uint64
 }
 
 // Reset empties the list and keeps its memory.
 func (e *Effects) Reset() {
 	clear(e.List)
-	e.List, e.buf = e.List[:0], e.buf[:0]
+	e.List, e.buf, e.seqs = e.List[:0], e.buf[:0], e.seqs[:0]
 }
 
 // room makes sure that n bytes can be appended to the buffer without moving what is in it.

@@ -145,10 +145,33 @@ func (m *Machine) rollup(c *op.Cmd, out *Effects) {
 	case c.Flags&op.FlagRollupAll != 0:
 		m.purge(store.Purge{Below: c.Seq}, out)
 	case c.Flags&op.FlagRollupSub != 0:
-		if n := m.log.Count(c.Subject); n > 1 || n == 1 && c.Kind == op.Skip {
-			m.purge(store.Purge{Below: c.Seq, Filter: &store.Filter{Patterns: []string{string(c.Subject)}}}, out)
+		n := m.log.Count(c.Subject)
+		if n == 0 || n == 1 && c.Kind == op.Msg {
+			return
+		}
+		p := store.Purge{Below: c.Seq, Filter: &store.Filter{Patterns: []string{string(c.Subject)}}}
+		if n > rollupFew {
+			m.purge(p, out)
+		} else {
+			m.purgeFew(p, c.Subject, out)
 		}
 	}
+}
+
+// rollupFew is how many messages a roll-up may remove one by one, as far as consumers are concerned: they do not count anew then.
+const rollupFew = 256
+
+// purgeFew is purge of few messages, all on subj.
+func (m *Machine) purgeFew(p store.Purge, subj []byte, out *Effects) {
+	at := len(out.seqs)
+	n := m.log.Purge(&p, func(seq uint64) {
+		out.seqs = append(out.seqs, seq)
+		if m.cfg.AllowMsgSchedules {
+			m.sched.dropSeq(seq)
+		}
+	})
+	seqs := out.seqs[at:len(out.seqs):len(out.seqs)]
+	out.List = append(out.List, Effect{Kind: Purged, Seq: n, Purge: p, Subject: out.copy(subj), Seqs: seqs})
 }
 
 func (m *Machine) applyPurge(c *op.Cmd, out *Effects) {
