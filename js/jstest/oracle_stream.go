@@ -287,9 +287,7 @@ func (o *OracleStream) store(now int64, p *Post) {
 		}
 	}
 	o.trimSubject(m.Subject)
-	if o.Cfg.Discard == jsapi.DiscardOld {
-		o.trim()
-	}
+	o.trim()
 	switch roll, _ := hdr.Get(jsapi.HdrRollup); roll {
 	case "all":
 		o.del(func(x *OracleMsg) bool { return x.Seq < m.Seq })
@@ -327,6 +325,9 @@ func (o *OracleStream) trimSubject(subj string) {
 }
 
 func (o *OracleStream) trim() {
+	if o.Cfg.Discard != jsapi.DiscardOld {
+		return
+	}
 	for len(o.Msgs) > 0 && (o.Cfg.MaxMsgs > 0 && len(o.Msgs) > int(o.Cfg.MaxMsgs) || o.Cfg.MaxBytes > 0 && o.Bytes() > int(o.Cfg.MaxBytes)) {
 		o.Msgs = o.Msgs[1:]
 	}

@@ -16,7 +16,8 @@ func (m *Machine) FillState(s *jsapi.StreamState, r *jsapi.StreamInfoRequest, pa
 	st := &m.state
 	*s = jsapi.StreamState{Msgs: st.Msgs, Bytes: st.Bytes, FirstSeq: st.FirstSeq, LastSeq: st.LastSeq,
 		FirstTime: timeOf(st.FirstTime), LastTime: timeOf(st.LastTime), NumSubjects: st.Subjects, NumDeleted: int(st.Deleted)}
-	if m.lastTime > st.LastTime && st.LastSeq > 0 {
+	unused := st.LastTime == 0 && (st.LastSeq+1 == m.cfg.FirstSeq || m.cfg.Mirror != nil) // begins behind what never was
+	if m.lastTime > st.LastTime && st.LastSeq > 0 && !unused {
 		s.LastTime = timeOf(m.lastTime) // skipped messages count
 	}
 	if st.LostMsgs > 0 || st.LostBytes > 0 {
@@ -95,7 +96,7 @@ func (m *Machine) CheckDelete(r *jsapi.MsgDeleteRequest, now int64, c *op.Cmd) *
 		return jsapi.SequenceNotFound.With("seq", r.Seq)
 	case r.Seq > m.state.LastSeq:
 		return jsapi.StreamMsgDeleteFailed.With("err", "stream store EOF")
-	case a == store.None && r.Seq >= m.state.FirstSeq: // was removed on its own
+	case a == store.None && r.Seq > 0 && r.Seq >= m.state.FirstSeq: // was removed on its own
 		return jsapi.SequenceNotFound.With("seq", r.Seq)
 	case a == store.None || r.Seq == 0:
 		return jsapi.StreamMsgDeleteFailed.With("err", "no message found")

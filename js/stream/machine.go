@@ -217,14 +217,13 @@ func (m *Machine) enforce(subj []byte, out *Effects) {
 			}
 		}
 	}
-	if m.cfg.Discard == jsapi.DiscardOld {
-		m.trim(out)
-	}
+	m.trim(out)
 }
 
-// trim removes the oldest messages until count and bytes hold.
+// trim removes the oldest messages until count and bytes hold. A stream that refuses new messages keeps its old ones also when its
+// limits become lower.
 func (m *Machine) trim(out *Effects) {
-	if m.cfg.MaxMsgs <= 0 && m.cfg.MaxBytes <= 0 {
+	if m.cfg.Discard != jsapi.DiscardOld || m.cfg.MaxMsgs <= 0 && m.cfg.MaxBytes <= 0 {
 		return
 	}
 	for {
