@@ -65,3 +65,15 @@ func TestJetStreamCannotStart(t *testing.T) {
 		t.Errorf("%d %s", code, stderr)
 	}
 }
+
+// TestTPM: a configuration with a TPM is valid, and there is none to start with.
+func TestTPM(t *testing.T) {
+	file := writeFile(t, "tpm.conf", "listen: 127.0.0.1:-1\njetstream { store_dir: \""+t.TempDir()+"\", tpm { keys_file: k, encryption_password: p } }\n")
+	if code, _, stderr := runOnce(t, "-t", "-c", file); code != 0 {
+		t.Errorf("%d %s", code, stderr)
+	}
+	code, _, stderr := runOnce(t, "-c", file)
+	if want := "[FTL] Can't start JetStream: TPM functionality is not supported on this platform"; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("%d %s", code, stderr)
+	}
+}

@@ -70,7 +70,7 @@ func TestCheck(t *testing.T) {
 		"unknown field": "bad: 1\n",
 		"empty":         "\n",
 		"warning":       "ping_interval: 5\n",
-		"no such thing": "jetstream { tpm { keys_file: a, encryption_password: b } }\n",
+		"no such thing": "server_name: s\ncluster { name: c, port: -1, routes: [\"nats://127.0.0.1:1\"] }\njetstream: true\n",
 	} {
 		if code, _, stderr := runOnce(t, "-t", "-c", writeFile(t, "x.conf", text)); code != 1 || !strings.HasPrefix(stderr, "ramjet: ") {
 			t.Errorf("%s: %d %q", name, code, stderr)

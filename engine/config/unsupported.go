@@ -11,7 +11,6 @@ var unbuilt = []struct {
 	name string
 	used func(o *Options) bool
 }{
-	{"jetstream.tpm", func(o *Options) bool { return o.JetStream != nil && o.JetStream.Enabled && o.JetStream.TPM != nil }},
 	{"cluster", func(o *Options) bool { // JetStream on one server only
 		return o.Cluster != nil && len(o.Cluster.Routes) > 0 && o.JetStream != nil && o.JetStream.Enabled
 	}},

@@ -58,6 +58,9 @@ func (s *Server) startJetStream(o *config.Options, must bool) error {
 		return nil
 	}
 	s.log.Logf(engine.Info, "", "Starting JetStream")
+	if o.JetStream.TPM != nil { // as a nats-server does everywhere but on Windows
+		return errors.New("Can't start JetStream: TPM functionality is not supported on this platform") //lint:ignore ST1005 the text of nats-server
+	}
 	dir, temporary := jsDir(o)
 	if temporary {
 		s.log.Logf(engine.Warn, "RJ-S060", "Temporary storage directory used, data could be lost on system reboot")

@@ -50,6 +50,11 @@ func TestReset(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
+	for body, want := range map[string]string{"x": `"err_code":10025`, " ": `"err_code":10025`, `{"other":1}`: `"reset_seq":1`} {
+		if got := w.ask(jsapi.BuildAPI(jsapi.ConsumerReset, "Slimits", "C"), body); !strings.Contains(got, want) {
+			t.Errorf("%q: %s", body, got)
+		}
+	}
 	s := w.create(jsapi.StreamConfig{Name: "N", Subjects: []string{"n"}})
 	last := explicit
 	last.DeliverPolicy = jsapi.DeliverLast

@@ -453,6 +453,79 @@ func TestInterest(t *testing.T) {
 	r.want(r.seqs(), "4:b.2 5:a.3")
 }
 
+// configure puts a changed configuration in force.
+func (r *rig) configure(change func(*jsapi.StreamConfig)) {
+	r.t.Helper()
+	next := r.cfg
+	change(&next)
+	b, err := json.Marshal(&next)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.b.Add(&op.Cmd{Kind: op.Config, Payload: b, Time: r.now})
+	r.flush()
+	r.cfg = next
+}
+
+// TestUpdateKeeps: a change of the configuration is not what happened last, and lower limits take nothing from a stream that refuses
+// new messages.
+func TestUpdateKeeps(t *testing.T) {
+	r := newRig(t, `{"discard":"new"}`)
+	for range 3 {
+		r.pub("a.1", "x")
+	}
+	stored := r.now
+	r.now += int64(time.Minute)
+	r.configure(func(c *jsapi.StreamConfig) { c.MaxMsgs, c.MaxBytes = 1, 10 })
+	r.want(r.seqs(), "1:a.1 2:a.1 3:a.1")
+	var s jsapi.StreamState
+	r.m.FillState(&s, nil, &jsapi.Page{})
+	r.want(s.LastTime.String(), timeOf(stored).String())
+	r.configure(func(c *jsapi.StreamConfig) { c.Discard, c.MaxBytes = jsapi.DiscardOld, -1 })
+	r.want(r.seqs(), "3:a.1")
+}
+
+// TestBecomesInterest: what no consumer asks for goes at once when a stream with limits becomes one of interest. nats-server keeps it
+// until it starts again.
+func TestBecomesInterest(t *testing.T) {
+	r := newRig(t, `{}`)
+	r.h.Add(&fakeHolder{filters: []string{"a.2"}, floor: 2})
+	for _, s := range []string{"a.1", "a.2", "a.1", "a.2"} {
+		r.pub(s, "x")
+	}
+	r.configure(func(c *jsapi.StreamConfig) { c.Retention = jsapi.InterestRetention })
+	r.want(r.seqs(), "4:a.2")
+}
+
+// TestLongTTL: a TTL that no number holds is refused, and one of three centuries does not wrap around. nats-server takes both, and
+// removes the message at once.
+func TestLongTTL(t *testing.T) {
+	r := newRig(t, `{"allow_msg_ttl":true}`)
+	r.want(r.pub("a.1", "x", "Nats-TTL", "99999999999999999999"), "invalid per-message TTL (10165)")
+	r.want(r.pub("a.1", "x", "Nats-TTL", "9223372036854775807"), `"seq":1`)
+	r.tick(10 * time.Second)
+	r.want(r.seqs(), "1:a.1")
+}
+
+// TestDeleteTwice: the answers are those of nats-server 2.15.2 for files.
+func TestDeleteTwice(t *testing.T) {
+	r := newRig(t, `{}`)
+	for range 4 {
+		r.pub("a.1", "x")
+	}
+	r.m.cfg.Storage = jsapi.FileStorage
+	r.log.Remove(1, false)
+	r.log.Remove(3, false)
+	for seq, want := range []string{"no message found (10057)", "no message found (10057)", "<nil>", "sequence 3 not found (10043)", "<nil>", "stream store EOF (10057)"} {
+		var c op.Cmd
+		var got error
+		if err := r.m.CheckDelete(&jsapi.MsgDeleteRequest{Seq: uint64(seq)}, r.now, &c); err != nil {
+			got = err
+		}
+		r.want(fmt.Sprint(got), want)
+	}
+}
+
 func TestCounter(t *testing.T) {
 	r := newRig(t, `{"allow_msg_counter":true}`)
 	r.hold = true

@@ -16,8 +16,7 @@ func (m *Machine) FillState(s *jsapi.StreamState, r *jsapi.StreamInfoRequest, pa
 	st := &m.state
 	*s = jsapi.StreamState{Msgs: st.Msgs, Bytes: st.Bytes, FirstSeq: st.FirstSeq, LastSeq: st.LastSeq,
 		FirstTime: timeOf(st.FirstTime), LastTime: timeOf(st.LastTime), NumSubjects: st.Subjects, NumDeleted: int(st.Deleted)}
-	unused := st.LastTime == 0 && (st.LastSeq+1 == m.cfg.FirstSeq || m.cfg.Mirror != nil) // begins behind what never was
-	if m.lastTime > st.LastTime && st.LastSeq > 0 && !unused {
+	if m.lastTime > st.LastTime && st.LastSeq > 0 {
 		s.LastTime = timeOf(m.lastTime) // skipped messages count
 	}
 	if st.LostMsgs > 0 || st.LostBytes > 0 {

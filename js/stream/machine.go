@@ -42,7 +42,7 @@ func NewMachine(cfg *jsapi.StreamConfig, log Log, r Retainer) *Machine {
 	if cfg.FirstSeq > 1 && m.state.LastSeq == 0 {
 		_ = log.SkipTo(cfg.FirstSeq - 1) // an error shows at the first append
 	}
-	m.configure(cfg)
+	m.configure(cfg, 0)
 	return m
 }
 
@@ -58,7 +58,8 @@ func (m *Machine) Applied() uint64 { return m.applied }
 // SetLeader says whether this replica republishes. Everything else is the same on all replicas.
 func (m *Machine) SetLeader(on bool) { m.leader = on }
 
-func (m *Machine) configure(cfg *jsapi.StreamConfig) {
+// configure takes over cfg at now.
+func (m *Machine) configure(cfg *jsapi.StreamConfig, now int64) {
 	m.cfg = *cfg
 	m.republ = nil
 	if r := cfg.Republish; r != nil {
@@ -66,7 +67,7 @@ func (m *Machine) configure(cfg *jsapi.StreamConfig) {
 			m.republ = t
 		}
 	}
-	m.dedupe.setWindow(int64(cfg.DuplicateWindow), m.lastTime)
+	m.dedupe.setWindow(int64(cfg.DuplicateWindow), now)
 }
 
 // Apply performs one command. It neither waits nor reads a clock; index is the position of its entry.
@@ -269,8 +270,7 @@ func (m *Machine) applyConfig(c *op.Cmd, out *Effects) {
 		return
 	}
 	old := m.cfg
-	m.lastTime = max(m.lastTime, c.Time)
-	m.configure(&cfg)
+	m.configure(&cfg, max(m.lastTime, c.Time))
 	if old.Mirror != nil && cfg.Mirror == nil {
 		_, _, _, m.sourced.unknown = m.size() // the sources of the origin are in what is stored
 	}
