@@ -51,12 +51,13 @@ func (c *Consumer) checkPriority(r *jsapi.NextRequest) (code int, text string) {
 	return 0, ""
 }
 
-// pick returns the request that gets the next message, nilID if none may have it.
-func (c *Consumer) pick() int32 {
+// pick returns the request that gets the message at hand, nilID if none may have it; again tells that it is a redelivery.
+func (c *Consumer) pick(again bool) int32 {
 	switch c.cfg.PriorityPolicy {
 	case jsapi.PriorityOverflow:
 		for id := c.wait.head; id != nilID; id = c.wait.at(id).next {
-			if c.overflows(c.wait.at(id)) {
+			if c.overflows(c.wait.at(id), again) {
+				c.wait.rotate(id)
 				return id
 			}
 		}
@@ -67,11 +68,16 @@ func (c *Consumer) pick() int32 {
 	return c.wait.head
 }
 
-func (c *Consumer) overflows(w *waiter) bool {
+// overflows reports whether a request may be served. A message that is redelivered is one of those that wait.
+func (c *Consumer) overflows(w *waiter, again bool) bool {
 	if w.minPend <= 0 && w.minAck <= 0 {
 		return true
 	}
-	return (w.minPend > 0 && c.NumPending() >= uint64(w.minPend)) || (w.minAck > 0 && int64(c.st.pending.n) >= w.minAck)
+	waiting := c.NumPending()
+	if again {
+		waiting++
+	}
+	return (w.minPend > 0 && waiting >= uint64(w.minPend)) || (w.minAck > 0 && int64(c.st.pending.n) >= w.minAck)
 }
 
 // pickPinned returns the first request of the pinned client, or who may become it; while there is one, requests outside of the group

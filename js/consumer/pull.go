@@ -111,7 +111,7 @@ func (c *Consumer) pumpPull(now int64) {
 			deliveries = c.prepare(id)
 			have = true
 		}
-		wid := c.pick() // only with a message at hand: an old pin is refused when it would be used
+		wid := c.pick(id != nilID) // only with a message at hand: an old pin is refused when it would be used
 		if wid == nilID {
 			c.endNoWait(now, false)
 			return

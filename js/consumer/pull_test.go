@@ -282,6 +282,25 @@ func TestPriorityGroups(t *testing.T) {
 			pub a.1
 			next z {"batch":1,"group":"A","min_pending":10,"no_wait":true}
 			> z 404 No Messages`},
+		{"overflow of a redelivery", `
+			config {"priority_groups":["A"],"priority_policy":"overflow","ack_wait":1000000000}
+			pub a.1
+			next x {"batch":1,"group":"A"}
+			> x <- a.1 #1 d1 c1 p0
+			next y {"batch":1,"group":"A","min_pending":2}
+			next z {"batch":1,"group":"A","min_pending":1}
+			after 1s
+			> z <- a.1 #1 d2 c2 p0`},
+		{"overflow, those passed over go back", `
+			config {"priority_groups":["A"],"priority_policy":"overflow"}
+			next x {"batch":5,"group":"A","min_pending":2}
+			next y {"batch":1,"group":"A"}
+			next z {"batch":5,"group":"A"}
+			pub a.1
+			> y <- a.1 #1 d1 c1 p0
+			pub a.2 a.3
+			> z <- a.2 #2 d1 c2 p1
+			> z <- a.3 #3 d1 c3 p0`},
 		{"prioritized", `
 			config {"priority_groups":["A"],"priority_policy":"prioritized"}
 			next x {"batch":1,"group":"A","priority":5}

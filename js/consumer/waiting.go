@@ -98,6 +98,15 @@ func (q *waiting) unlink(id int32) {
 	}
 }
 
+// rotate makes id the first: those before it, which must be of one priority, go behind the others.
+func (q *waiting) rotate(id int32) {
+	for q.head != id {
+		h := q.head
+		q.unlink(h)
+		q.link(h)
+	}
+}
+
 // remove forgets a request.
 func (q *waiting) remove(id int32) {
 	q.unlink(id)
