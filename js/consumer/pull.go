@@ -113,7 +113,7 @@ func (c *Consumer) pumpPull(now int64) {
 		}
 		wid := c.pick(id != nilID) // only with a message at hand: an old pin is refused when it would be used
 		if wid == nilID {
-			c.endNoWait(now, false)
+			c.endNoWait(now, true)
 			return
 		}
 		w := c.wait.at(wid)

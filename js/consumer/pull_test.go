@@ -282,6 +282,12 @@ func TestPriorityGroups(t *testing.T) {
 			pub a.1
 			next z {"batch":1,"group":"A","min_pending":10,"no_wait":true}
 			> z 404 No Messages`},
+		{"overflow no_wait, the threshold is lost on the way", `
+			config {"priority_groups":["A"],"priority_policy":"overflow"}
+			pub a.1 a.2
+			next z {"batch":3,"group":"A","min_pending":2,"no_wait":true,"expires":"10s"}
+			> z <- a.1 #1 d1 c1 p1
+			> z 404 No Messages`},
 		{"overflow of a redelivery", `
 			config {"priority_groups":["A"],"priority_policy":"overflow","ack_wait":1000000000}
 			pub a.1
