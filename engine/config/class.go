@@ -91,6 +91,7 @@ var classes = []row{
 
 	{path: "Reactor", key: "reactor", class: Restart},
 	{path: "Loops", key: "loops", class: Restart},
+	{path: "ConnectRate", key: "connect_rate", class: Restart},
 
 	{path: "AllowNonTLS", key: "allow_non_tls", class: Restart},
 	{path: "TLS", key: "tls", class: Listener,

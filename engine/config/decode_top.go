@@ -127,6 +127,11 @@ func topKeys() []key[Options] {
 				o.Loops = int(n)
 			}
 		}},
+		{"connect_rate", func(d *decoder, o *Options, e *conf.Entry) {
+			if n, ok := d.integer(e, 0, 1_000_000); ok {
+				o.ConnectRate = int(n)
+			}
+		}},
 	}
 }
 

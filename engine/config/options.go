@@ -56,6 +56,8 @@ type Options struct {
 	// ramjet's own
 	Reactor string // "gnet" | "epoll" | "" (platform default)
 	Loops   int    // 0 = GOMAXPROCS
+	// ConnectRate is how many client connections (websocket and MQTT too) one address may open per second, ten seconds' worth at once; 0 = no limit.
+	ConnectRate int
 
 	AllowNonTLS bool
 	TLS         *TLSOptions

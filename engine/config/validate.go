@@ -48,6 +48,8 @@ func validServer(o *Options) error {
 		return fmt.Errorf("unknown log_format %q (expected text or json)", o.Log.Format)
 	case o.Loops < 0:
 		return fmt.Errorf("loops cannot be negative: %d", o.Loops)
+	case o.ConnectRate < 0:
+		return fmt.Errorf("connect_rate cannot be negative: %d", o.ConnectRate)
 	}
 	return nil
 }

@@ -25,22 +25,25 @@ const (
 type ListenSpec struct {
 	Name string // for logs: "client", "websocket"
 	Addr string // host:port
+	Rate int    // connections per second of one address, and ten seconds' worth at once; 0 = no limit
 }
 
 // Listener accepts connections on its own goroutine; descriptor exhaustion makes it back off
 // (10 ms to 1 s) and never ends it.
 type Listener struct {
-	g      *Group
-	spec   ListenSpec
-	accept AcceptFunc
-	addr   net.Addr
-	file   *os.File // the listening socket
-	raw    syscall.RawConn
-	mem    *memListener
-	once   sync.Once
-	start  sync.Once
-	closed chan struct{}
-	done   chan struct{} // accept goroutine ended; closed at once if never started
+	g       *Group
+	spec    ListenSpec
+	accept  AcceptFunc
+	addr    net.Addr
+	file    *os.File // the listening socket
+	raw     syscall.RawConn
+	rate    *acceptRate // nil = no limit
+	refusal time.Time   // when the last refusal was logged
+	mem     *memListener
+	once    sync.Once
+	start   sync.Once
+	closed  chan struct{}
+	done    chan struct{} // accept goroutine ended; closed at once if never started
 }
 
 // Listen binds addr and returns a listener that does not accept before Start; connections made before
@@ -57,6 +60,9 @@ func (g *Group) Listen(spec ListenSpec, accept AcceptFunc) (*Listener, error) {
 	} else {
 		if err := l.bind(); err != nil {
 			return nil, err
+		}
+		if spec.Rate > 0 {
+			l.rate = newAcceptRate(spec.Rate)
 		}
 	}
 	g.mu.Lock()
@@ -209,14 +215,33 @@ func (l *Listener) run() {
 	}
 }
 
-// take hands an accepted descriptor to a loop.
+// take hands an accepted descriptor to a loop, unless its address connects too often.
 func (l *Listener) take(fd int, sa unix.Sockaddr) {
+	if l.rate != nil && !l.admit(addrPort(sa).Addr()) {
+		_ = unix.Close(fd)
+		return
+	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	var local netip.AddrPort
 	if lsa, err := unix.Getsockname(fd); err == nil {
 		local = addrPort(lsa)
 	}
 	l.g.adopt(fd, addrPort(sa), local, false, l.accept)
+}
+
+// admit applies the rate, and logs now and then what it refused.
+func (l *Listener) admit(a netip.Addr) bool {
+	now := time.Now()
+	if l.rate.allow(a, int64(now.Sub(l.g.base))) {
+		return true
+	}
+	if now.Sub(l.refusal) >= acceptLogEvery {
+		l.refusal = now
+		l.g.logf(engine.Warn, "RJ-N005", "%s listener: refused %d connections over the rate of %d a second, the last from %v",
+			l.spec.Name, l.rate.refused, l.spec.Rate, l.rate.last)
+		l.rate.refused = 0
+	}
+	return false
 }
 
 // adopt places a non-blocking descriptor on a loop; it is closed if the loop has stopped.

@@ -28,10 +28,17 @@ func listenAddr(host string, port int) string {
 	return net.JoinHostPort(host, strconv.Itoa(max(port, 0)))
 }
 
+// clientListeners are those whose connections are limited by connect_rate: other servers are few, and known.
+var clientListeners = []string{"client", "websocket", "mqtt"}
+
 // listen binds one listener, which does not accept yet. Control.
 func (s *Server) listen(name, host string, port int, accept netio.AcceptFunc) (*netio.Listener, error) {
 	addr := listenAddr(host, port)
-	l, err := s.group.Listen(netio.ListenSpec{Name: name, Addr: addr}, accept)
+	spec := netio.ListenSpec{Name: name, Addr: addr}
+	if slices.Contains(clientListeners, name) {
+		spec.Rate = s.opts.Load().ConnectRate
+	}
+	l, err := s.group.Listen(spec, accept)
 	if err != nil {
 		//lint:ignore ST1005 the text of nats-server
 		return nil, fmt.Errorf("Error listening on port: %s, %q", addr, err)

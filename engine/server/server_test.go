@@ -223,3 +223,27 @@ func TestCacheStats(t *testing.T) {
 		t.Errorf("%+v, before %+v", st, before)
 	}
 }
+
+// TestConnectRate: connect_rate holds for the client listener, and says in the log what it refused.
+func TestConnectRate(t *testing.T) {
+	s, log := testServer(t, &config.Options{ConnectRate: 1})
+	var conns []net.Conn
+	for range 50 {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	served := 0
+	for _, c := range conns {
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if n, _ := c.Read(make([]byte, 4)); n == 4 {
+			served++
+		}
+	}
+	if served < 10 || served == len(conns) || !strings.Contains(log.String(), "over the rate of 1 a second") {
+		t.Errorf("%d of %d served", served, len(conns))
+	}
+}
