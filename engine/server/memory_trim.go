@@ -55,15 +55,16 @@ type trimmer struct {
 	last   heapSample
 	known  uint64 // freed when it was last collected
 	base   uint64 // allocs when the last burst was dealt with
-	left   int    // collections still due after a burst
-	waited int    // looks since one is due, or since the last one
+	left   int    // collections still due after a burst, once it is calm
+	busy   int    // collections still due after a burst while it is not
+	waited int    // looks since one of busy is due, or since the last one
 	sample [3]metrics.Sample
 }
 
 // next looks at h. A collection since the last look, or much allocated, means that the runtime is busy: it is left alone, for a while.
 func (t *trimmer) next(h heapSample) trimAction {
 	calm := h.cycles == t.last.cycles && h.allocs-t.last.allocs <= trimCalm
-	if t.waited++; t.left == 0 || h.cycles != t.last.cycles {
+	if t.waited++; t.busy == 0 || h.cycles != t.last.cycles {
 		t.waited = 0
 	}
 	t.last = h
@@ -72,17 +73,22 @@ func (t *trimmer) next(h heapSample) trimAction {
 		return trimRelease
 	}
 	if h.allocs-t.base >= max(trimMin, h.live/4) {
-		t.base, t.left = h.allocs, trimRuns
+		t.base, t.left, t.busy = h.allocs, trimRuns, trimRuns
 	}
-	if t.left == 0 || !calm && t.waited < trimWait {
-		return trimNothing
+	switch {
+	case calm && t.left > 0:
+		t.left--
+		t.busy = 0
+		if t.left == 0 {
+			return trimRelease
+		}
+		return trimCollect
+	case !calm && t.busy > 0 && t.waited >= trimWait:
+		t.busy--
+		t.waited = 0
+		return trimCollect
 	}
-	t.left--
-	t.waited = 0
-	if calm && t.left == 0 {
-		return trimRelease
-	}
-	return trimCollect
+	return trimNothing
 }
 
 // arm looks again after trimEvery.
