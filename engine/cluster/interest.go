@@ -120,9 +120,7 @@ func (r *Route) teller(a *account.Account, own *perms) func(interest.Change) {
 			return
 		}
 		s := wire.RouteSub{Account: name, Subject: c.Subject, Queue: c.Queue, Weight: c.Weight, Origin: r.origin(c.Origin)}
-		if s.Weight == 0 && s.Origin != "" && !r.lnocu {
-			s.Origin = ""
-		}
+		s.Unnamed = !r.lnocu
 		if c.Queue != "" && r.weights.defers(a, &c, func() { r.tell(&s) }, r.later) {
 			return
 		}

@@ -253,6 +253,12 @@ func (r *Route) Describe(*sysapi.ConnInfo) {}
 // from the service.
 func (r *Route) RemoteID() string { return r.remoteID }
 
+// MetricsName is the name of the other server. Any goroutine that got the route from the registry.
+func (r *Route) MetricsName() string { return r.remoteName }
+
+// RemoteSubs is the number of subscriptions that the other server has announced on this connection. Any goroutine.
+func (r *Route) RemoteSubs() int { return max(0, int(r.nremote.Load())) }
+
 // traceIn logs an operation.
 func (r *Route) traceIn(op *wire.Op) {
 	line := bytes.TrimRight(op.Line, " \r\n")

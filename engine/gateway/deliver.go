@@ -40,6 +40,17 @@ func (c *Conn) wants(m *engine.Msg) bool {
 // Fallback implements dispatch.LinkSink: another cluster is always one.
 func (c *Conn) Fallback(*interest.Sub) bool { return true }
 
+// MetricsName is the name of the other cluster. Any goroutine.
+func (c *Conn) MetricsName() string {
+	if c.remote != nil {
+		return c.remote.name
+	}
+	if p := c.peer.Load(); p != nil {
+		return p.cluster
+	}
+	return ""
+}
+
 // PeerName implements dispatch.Peer: the name of the other server. Any goroutine.
 func (c *Conn) PeerName() string {
 	if p := c.peer.Load(); p != nil {

@@ -195,6 +195,9 @@ func (p *Leaf) Info(now time.Time) sysapi.LeafInfo {
 	return i
 }
 
+// MetricsName is the name of the account. Any goroutine that got the connection from the registry.
+func (p *Leaf) MetricsName() string { return p.Account().Name() }
+
 // traceIn logs an operation, secrets of CONNECT redacted.
 func (p *Leaf) traceIn(op *wire.Op) {
 	line := bytes.TrimRight(op.Line, " \r\n")

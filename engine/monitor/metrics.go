@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -27,6 +28,8 @@ type reading struct {
 	c   link.Counters
 	rss int64
 	cpu float64
+
+	remotes map[remoteKey]*remoteSums
 
 	js      JetStream // nil: off
 	stats   sysapi.JetStreamStats
@@ -177,6 +180,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	r.rss, r.cpu = c.src.Usage()
+	r.remotes = readRemotes(c.src)
 	for i := range c.table {
 		m := &c.table[i]
 		m.read(r, func(v float64, labels ...string) { ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...) })
@@ -186,6 +190,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 // newMetrics returns the /metrics page: OpenMetrics for scrapers that accept it, else the older text format.
 func newMetrics(src Source) http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(&collector{src, append(metricTable(), jetStreamMetrics()...)}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(&collector{src, slices.Concat(metricTable(), remoteMetrics(), jetStreamMetrics())}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }

@@ -47,6 +47,8 @@ type Source interface {
 	PinnedFails() uint64
 	// Gateways is nil when there are none.
 	Gateways() Gateways
+	// MQTT is nil when it is off.
+	MQTT() MQTT
 	// AuthRequired as in INFO.
 	AuthRequired() bool
 }

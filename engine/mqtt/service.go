@@ -114,6 +114,33 @@ func (s *Service) all() []*Manager {
 	return list
 }
 
+// Usage is what one account has of MQTT.
+type Usage struct{ Sessions, Connected, Inflight, Retained int }
+
+// Usage calls fn for each account that MQTT clients have used. Any goroutine.
+func (s *Service) Usage(fn func(account string, u Usage)) {
+	for _, m := range s.all() {
+		var u Usage
+		m.mu.Lock()
+		u.Retained = m.retained.n
+		sessions := make([]*Session, 0, len(m.sessions))
+		for _, x := range m.sessions {
+			sessions = append(sessions, x)
+		}
+		m.mu.Unlock()
+		u.Sessions = len(sessions)
+		for _, x := range sessions {
+			x.mu.Lock()
+			if x.owner != nil {
+				u.Connected++
+			}
+			u.Inflight += len(x.inflight.publish) + len(x.inflight.pubrel)
+			x.mu.Unlock()
+		}
+		fn(m.acct.Name(), u)
+	}
+}
+
 // sweepCache forgets unused retained messages from time to time, as long as m is in service.
 func (m *Manager) sweepCache() {
 	m.svc.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"ramjet/engine/account"
 	"ramjet/engine/config"
 	"ramjet/engine/link"
+	"ramjet/engine/monitor"
 	"ramjet/engine/mqtt"
 	"ramjet/engine/netio"
 	"ramjet/engine/ws"
@@ -46,6 +47,21 @@ func (s *Server) listenMQTT(o *config.Options, a *addresses) error {
 // acceptMQTT takes over a connection of the websocket listener.
 func (s *Server) acceptMQTT(c *netio.Conn, m ws.Meta) netio.Handler {
 	return s.mqtt.AcceptWS(c, mqtt.WSMeta{User: m.User, Pass: m.Pass, Token: m.Token, JWT: m.JWT, ForwardedFor: m.ForwardedFor})
+}
+
+// MQTT implements monitor.Source.
+func (v source) MQTT() monitor.MQTT {
+	if v.s.mqtt == nil {
+		return nil
+	}
+	return mqttUsage{v.s.mqtt}
+}
+
+// mqttUsage implements monitor.MQTT.
+type mqttUsage struct{ svc *mqtt.Service }
+
+func (m mqttUsage) Usage(fn func(account string, u monitor.MQTTUsage)) {
+	m.svc.Usage(func(account string, u mqtt.Usage) { fn(account, monitor.MQTTUsage(u)) })
 }
 
 // stopMQTT ends the storages: what waits for JetStream need not any more. Control.

@@ -80,6 +80,7 @@ type RouteSub struct {
 	Origin         string // not "": LS+ and LS-
 	Subject, Queue string
 	Weight         int32 // 0: no interest any more
+	Unnamed        bool  // LS- leaves the origin out, for servers of before
 }
 
 // AppendRouteSub appends RS+, RS-, LS+ or LS-.
@@ -92,7 +93,11 @@ func AppendRouteSub(dst []byte, s *RouteSub) []byte {
 		verb[2] = '-'
 	}
 	dst = append(dst, verb[:]...)
-	for _, t := range [...]string{s.Origin, s.Account} {
+	origin := s.Origin
+	if s.Unnamed && s.Weight <= 0 {
+		origin = ""
+	}
+	for _, t := range [...]string{origin, s.Account} {
 		if t != "" {
 			dst = append(dst, t...)
 			dst = append(dst, ' ')

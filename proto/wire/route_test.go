@@ -192,6 +192,9 @@ func TestAppendRoute(t *testing.T) {
 		{RouteSub{Subject: "s", Queue: "q", Weight: 1234}, "RS+ s q 1234\r\n"},
 		{RouteSub{Account: "A", Origin: "_", Subject: "s", Queue: "q", Weight: 3}, "LS+ _ A s q 3\r\n"},
 		{RouteSub{Account: "A", Origin: "o", Subject: "s", Queue: "q"}, "LS- o A s q\r\n"},
+		{RouteSub{Account: "A", Origin: "o", Subject: "s", Queue: "q", Unnamed: true}, "LS- A s q\r\n"},
+		{RouteSub{Account: "A", Origin: "o", Subject: "s", Weight: 1, Unnamed: true}, "LS+ o A s\r\n"},
+		{RouteSub{Account: "A", Subject: "s", Unnamed: true}, "RS- A s\r\n"},
 	} {
 		if got := string(AppendRouteSub(nil, &c.s)); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
