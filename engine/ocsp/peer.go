@@ -2,6 +2,7 @@ package ocsp
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -100,17 +101,43 @@ func NewVerifier(cfg VerifierConfig) *Verifier {
 	return &Verifier{cfg: cfg, flights: map[string]*flight{}}
 }
 
-// errRejected is what a refused client's handshake fails with.
-var errRejected = errors.New("client not OCSP valid")
+// What the handshake of a refused peer fails with.
+var (
+	errRejected       = errors.New("client not OCSP valid")
+	errServerRejected = errors.New("server not OCSP valid")
+)
 
 // Client returns an error when none of the verified chains of a client is good. A chain is good when
 // every link that names a responder is; a certificate that is its own root always is. Waiting for a CA
 // happens inside idle.
 func (v *Verifier) Client(chains [][]*x509.Certificate, idle func(func())) error {
-	debugf(v.cfg.Logger, "Peer OCSP enabled: %d TLS client chain(s) will be evaluated", len(chains))
+	return v.peer("client", errRejected, chains, idle)
+}
+
+// Server is Client for the server that we connected to.
+func (v *Verifier) Server(chains [][]*x509.Certificate, idle func(func())) error {
+	return v.peer("server", errServerRejected, chains, idle)
+}
+
+// WrapClient returns base with the verification of servers that are connected to. It waits on the goroutine of the handshake.
+func (v *Verifier) WrapClient(base *tls.Config) *tls.Config {
+	c := base.Clone()
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		if base.VerifyConnection != nil {
+			if err := base.VerifyConnection(state); err != nil {
+				return err
+			}
+		}
+		return v.Server(state.VerifiedChains, func(f func()) { f() })
+	}
+	return c
+}
+
+func (v *Verifier) peer(what string, rejected error, chains [][]*x509.Certificate, idle func(func())) error {
+	debugf(v.cfg.Logger, "Peer OCSP enabled: %d TLS %s chain(s) will be evaluated", len(chains), what)
 	if len(chains) == 0 || len(chains[0]) == 0 {
 		v.cfg.Logger.Logf(engine.Error, "RJ-O020", "Peer certificate is nil, rejecting OCSP peer")
-		return errRejected
+		return rejected
 	}
 	for i, chain := range chains {
 		if v.chain(i, chain, chains[0][0], idle) {
@@ -119,9 +146,9 @@ func (v *Verifier) Client(chains [][]*x509.Certificate, idle func(func())) error
 	}
 	debugf(v.cfg.Logger, "No OCSP valid chains, thus peer is invalid")
 	if f := v.cfg.Events.PeerRejected; f != nil {
-		f(v.cfg.Kind, chains[0][0], errRejected.Error())
+		f(v.cfg.Kind, chains[0][0], rejected.Error())
 	}
-	return errRejected
+	return rejected
 }
 
 // chain judges one chain; the root at its end needs no status.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 
 	"ramjet/engine"
 	"ramjet/engine/config"
@@ -20,7 +21,7 @@ const ocspKind = "Client"
 // ocspSet is what one configuration needs for the status of certificates. Immutable.
 type ocspSet struct {
 	tls, ws, mqtt *ocsp.Listener // nil = the listener has no TLS
-	gateway       *ocsp.Listener
+	gateway, leaf *ocsp.Listener
 	cache         *ocsp.Cache                 // nil = none
 	verifies      bool                        // some listener verifies its clients
 	plain         map[*tls.Config]*tls.Config // by the configuration in use, what it was made of
@@ -28,7 +29,7 @@ type ocspSet struct {
 
 // listeners lists those that have TLS.
 func (t *ocspSet) listeners() (list []*ocsp.Listener) {
-	for _, l := range []*ocsp.Listener{t.tls, t.ws, t.mqtt, t.gateway} {
+	for _, l := range []*ocsp.Listener{t.tls, t.ws, t.mqtt, t.gateway, t.leaf} {
 		if l != nil {
 			list = append(list, l)
 		}
@@ -110,6 +111,15 @@ func (s *Server) buildOCSP(o *config.Options, old *ocspSet) (*ocspSet, error) {
 	if o.MQTT != nil {
 		blocks = append(blocks, o.MQTT.TLS)
 	}
+	if o.Gateway != nil {
+		blocks = append(blocks, o.Gateway.TLS)
+	}
+	if o.Leafnodes != nil {
+		blocks = append(blocks, o.Leafnodes.TLS)
+		for _, r := range o.Leafnodes.Remotes {
+			blocks = append(blocks, r.TLS)
+		}
+	}
 	for _, t := range blocks {
 		b.set.verifies = b.set.verifies || t != nil && ocsp.ParsePeer(t.OCSPPeer) != nil
 	}
@@ -144,6 +154,19 @@ func (s *Server) buildOCSP(o *config.Options, old *ocspSet) (*ocspSet, error) {
 		}
 		o.Gateway = &g
 	}
+	if o.Leafnodes != nil {
+		n := *o.Leafnodes
+		if b.set.leaf, n.TLS, err = b.listener(n.TLS); err != nil {
+			return nil, err
+		}
+		n.Remotes = slices.Clone(n.Remotes)
+		for i, r := range n.Remotes {
+			c := *r
+			c.TLS = b.remote(c.TLS)
+			n.Remotes[i] = &c
+		}
+		o.Leafnodes = &n
+	}
 	return b.set, nil
 }
 
@@ -159,17 +182,8 @@ func (b *ocspBuild) listener(t *config.TLSOptions) (*ocsp.Listener, *config.TLSO
 	if t == nil || t.Config == nil {
 		return nil, t, nil
 	}
-	wrapped := *t
-	t = &wrapped
-	if b.old != nil && b.old.plain[t.Config] != nil {
-		t.Config = b.old.plain[t.Config] // somebody reloads with the options in force
-	}
-	base := t.Config
-	l := &ocsp.Listener{}
-	if peer := ocsp.ParsePeer(t.OCSPPeer); peer != nil {
-		l.Verifier = ocsp.NewVerifier(ocsp.VerifierConfig{Kind: ocspKind, Peer: *peer, Cache: b.set.cache,
-			Responders: b.s.responders, Clock: b.s.clk, Logger: b.s.log, Events: b.s.ocspEvents})
-	}
+	t, base := b.unwrap(t)
+	l := &ocsp.Listener{Verifier: b.verifier(t)}
 	var err error
 	if l.Staplers, err = b.staplers(t); err != nil {
 		var bad *ocsp.BadStatusError
@@ -183,6 +197,38 @@ func (b *ocspBuild) listener(t *config.TLSOptions) (*ocsp.Listener, *config.TLSO
 	}
 	b.set.plain[t.Config] = base
 	return l, t, nil
+}
+
+// unwrap returns a copy of t as it was before it was made to use a set, and its configuration.
+func (b *ocspBuild) unwrap(t *config.TLSOptions) (*config.TLSOptions, *tls.Config) {
+	c := *t
+	if b.old != nil && b.old.plain[c.Config] != nil {
+		c.Config = b.old.plain[c.Config] // somebody reloads with the options in force
+	}
+	return &c, c.Config
+}
+
+// verifier returns what judges the peers of t, nil when nobody does.
+func (b *ocspBuild) verifier(t *config.TLSOptions) *ocsp.Verifier {
+	peer := ocsp.ParsePeer(t.OCSPPeer)
+	if peer == nil {
+		return nil
+	}
+	return ocsp.NewVerifier(ocsp.VerifierConfig{Kind: ocspKind, Peer: *peer, Cache: b.set.cache,
+		Responders: b.s.responders, Clock: b.s.clk, Logger: b.s.log, Events: b.s.ocspEvents})
+}
+
+// remote returns the TLS block for connections that are made with t: with the verification of the server, if t asks for it.
+func (b *ocspBuild) remote(t *config.TLSOptions) *config.TLSOptions {
+	if t == nil || t.Config == nil {
+		return t
+	}
+	t, base := b.unwrap(t)
+	if v := b.verifier(t); v != nil {
+		t.Config = v.WrapClient(base)
+		b.set.plain[t.Config] = base
+	}
+	return t
 }
 
 // staplers gets the first staple for each certificate of t that needs one. Staplers come also with an error:

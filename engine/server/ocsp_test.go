@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -96,17 +97,19 @@ func (ca *ocspCA) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	var serial *big.Int
-	if body, _ := io.ReadAll(r.Body); len(body) > 0 {
-		q, err := xocsp.ParseRequest(body)
-		if err != nil {
-			ca.t.Error(err)
-			return
-		}
-		serial = q.SerialNumber
-	} else {
-		serial = big.NewInt(3) // only the client's certificate is asked for by GET
+	body, err := io.ReadAll(r.Body)
+	if err == nil && len(body) == 0 { // asked by GET
+		body, err = base64.StdEncoding.DecodeString(strings.TrimPrefix(r.URL.Path, "/"))
 	}
+	q := &xocsp.Request{}
+	if err == nil {
+		q, err = xocsp.ParseRequest(body)
+	}
+	if err != nil {
+		ca.t.Error(err)
+		return
+	}
+	serial := q.SerialNumber
 	now := time.Now().Truncate(time.Second)
 	raw, err := xocsp.CreateResponse(ca.cert, ca.cert, xocsp.Response{Status: ca.status[serial.Int64()], SerialNumber: serial,
 		ThisUpdate: now.Add(-time.Second), NextUpdate: now.Add(ca.validity), RevokedAt: now}, ca.key)
