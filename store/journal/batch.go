@@ -41,6 +41,7 @@ type waiter struct {
 
 const (
 	arenaSize   = 64 << 10
+	largeArena  = 1 << 20
 	leastArenas = 256 << 10 // bytes of arenas kept for reuse at least
 	leastTail   = 1 << 10   // rest of an arena that is worth filling
 	essentialOK = 1 << 20
@@ -59,7 +60,7 @@ type arenas struct {
 
 // keep sets how many bytes are kept: as many as came back at once lately, since the next ones will need as much, and garbage would take as much again.
 func (a *arenas) keep(back int) {
-	a.most = max(back, a.most-a.most/64, leastArenas)
+	a.most = max(2*back, a.most-a.most/64, leastArenas)
 	a.drop(a.most)
 }
 
@@ -80,20 +81,31 @@ func (a *arenas) age() (freed, left int) {
 	return before - a.bytes, a.bytes
 }
 
-// get returns an empty arena of at least n bytes.
+// get returns an empty arena of at least n bytes: the smallest that will do, so that the large ones, which are made for large records, are there for them.
+// Their sizes are powers of two up to largeArena, for the next large record will have another length.
 func (a *arenas) get(n int) []byte {
-	for i := len(a.list) - 1; i >= 0; i-- {
-		if c := a.list[i]; cap(c) >= n {
-			last := len(a.list) - 1
-			a.list[i], a.list[last] = a.list[last], nil
-			a.list = a.list[:last]
-			a.bytes -= cap(c)
-			a.unused = min(a.unused, a.bytes)
-			return c
+	best := -1
+	for i, c := range a.list {
+		if cap(c) >= n && (best < 0 || cap(c) < cap(a.list[best])) {
+			if best = i; cap(c) == arenaSize {
+				break
+			}
 		}
 	}
-	a.unused = 0
-	return make([]byte, 0, max(n, arenaSize))
+	if best < 0 {
+		a.unused = 0
+		size := arenaSize
+		for size < n && n <= largeArena {
+			size *= 2
+		}
+		return make([]byte, 0, max(size, n))
+	}
+	c, last := a.list[best], len(a.list)-1
+	a.list[best], a.list[last] = a.list[last], nil
+	a.list = a.list[:last]
+	a.bytes -= cap(c)
+	a.unused = min(a.unused, a.bytes)
+	return c
 }
 
 // put takes back an arena.
@@ -102,6 +114,15 @@ func (a *arenas) put(c []byte) {
 		a.list = append(a.list, c[:0])
 		a.bytes += cap(c)
 	}
+}
+
+// memory returns the bytes of the arenas that reset gives back.
+func (b *batch) memory() int {
+	n := cap(b.whole)
+	for _, c := range b.used {
+		n += cap(c)
+	}
+	return n
 }
 
 func (b *batch) empty() bool { return len(b.recs) == 0 && len(b.waiters) == 0 }

@@ -153,3 +153,26 @@ func TestArenasInOrder(t *testing.T) {
 		t.Error("the open batch does not go on in the arena")
 	}
 }
+
+// TestArenasForLargeRecords: records of a batch each, of changing sizes, are copied without new memory once there is some.
+func TestArenasForLargeRecords(t *testing.T) {
+	var a arenas
+	a.keep(16 << 20)
+	var used [][]byte
+	run := func() {
+		used = used[:0]
+		for i := range 20 {
+			used = append(used, a.get(100), a.get(arenaSize+i*40_000))
+		}
+		for _, c := range used {
+			a.put(c)
+		}
+	}
+	run()
+	if n := testing.AllocsPerRun(10, run); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if c := a.get(100); cap(c) != arenaSize {
+		t.Errorf("a small record got an arena of %d bytes", cap(c))
+	}
+}

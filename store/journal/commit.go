@@ -222,13 +222,15 @@ func (l *Log) reuse(n int, bytes int64) {
 	if n == len(l.unsynced) {
 		l.disarmSync()
 	}
+	back := 0
 	for _, b := range l.unsynced[:n] {
 		for _, own := range b.own {
 			own()
 		}
+		back += b.memory()
 	}
 	l.mu.Lock()
-	l.mu.arenas.keep(int(bytes))
+	l.mu.arenas.keep(back)
 	for _, b := range l.unsynced[:n] {
 		b.reset(&l.mu.arenas)
 		if len(l.mu.free) < keepBatches {

@@ -11,12 +11,12 @@ const (
 )
 
 // fullFrame returns a full-grown frame for a stream that has as many in use already: one that was used before, or the next of
-// a slab.
+// a slab. A stream in files takes none: its frames are few and come and go, and one of them would keep a slab.
 func (t *Table) fullFrame() []byte {
 	b := t.pool.get()
 	switch {
 	case b != nil:
-	case t.inUse < slabFrames:
+	case t.inUse < slabFrames || !t.memory:
 		b = make([]byte, 0, FrameSize)
 	default:
 		if len(t.slab) == 0 {

@@ -59,3 +59,16 @@ func TestSlabIsFreed(t *testing.T) {
 	}
 	<-gone
 }
+
+// TestNoSlabForFiles: a stream in files that holds many frames for a moment takes no slab.
+func TestNoSlabForFiles(t *testing.T) {
+	tab := New(nil, 0, false, NewPool(0))
+	for range 2 * slabFrames {
+		if b := tab.fullFrame(); cap(b) != FrameSize {
+			t.Fatalf("capacity %d", cap(b))
+		}
+	}
+	if tab.slab != nil {
+		t.Error("a slab was taken")
+	}
+}
