@@ -110,6 +110,9 @@ func TestSlowConsumerIsNamed(t *testing.T) {
 	}
 	s := r.slow()
 	t.Logf("after it was closed: %+v", s)
+	if i := slices.IndexFunc(s, func(c slowConn) bool { return c.Name == "planted" }); i > 0 {
+		s = s[i:] // on a busy machine others may be slow at this moment, and open ones come first
+	}
 	if !want(s) || s[0].Open || s[0].Reason != "Slow Consumer (Pending Bytes)" {
 		t.Errorf("after it was closed: %+v", s)
 	}
