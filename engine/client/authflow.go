@@ -105,12 +105,6 @@ func (p *Client) decide(r auth.Result) error {
 
 // deny closes a client that is not let in.
 func (p *Client) deny(r auth.Result) error {
-	if r.Log == "" {
-		r.Log = "authentication error"
-	}
-	if r.Reason == netio.ReasonUnknown {
-		r.Reason = netio.ReasonAuthFailure
-	}
 	switch r.Reason {
 	case netio.ReasonProxyRequired:
 		p.Logf(engine.Debug, "", "proxy connection required")
@@ -118,14 +112,7 @@ func (p *Client) deny(r auth.Result) error {
 		p.Logf(engine.Debug, "", "proxy is not trusted")
 	}
 	p.showTried()
-	p.Logf(engine.Error, "RJ-C007", "%s", r.Log)
-	p.svc.env.Events.AuthFailed(&p.Conn, r.Reason)
-	if r.DetailAccount != nil {
-		p.svc.env.Events.Denied(&p.Conn, r.DetailAccount, r.Detail)
-	}
-	if r.Text == "" {
-		r.Text = wire.TextAuthorizationViolation
-	}
+	p.Denied("RJ-C007", &r)
 	p.CloseErr(r.Text, r.Reason)
 	return link.ErrClosed
 }

@@ -244,20 +244,7 @@ func (p *Leaf) decide(r auth.Result) error {
 
 // deny closes a peer that is not let in.
 func (p *Leaf) deny(r auth.Result) error {
-	if r.Log == "" {
-		r.Log = "authentication error"
-	}
-	if r.Reason == netio.ReasonUnknown {
-		r.Reason = netio.ReasonAuthFailure
-	}
-	p.Logf(engine.Error, "RJ-F004", "%s", r.Log)
-	p.svc.env.Events.AuthFailed(&p.Conn, r.Reason)
-	if r.DetailAccount != nil {
-		p.svc.env.Events.Denied(&p.Conn, r.DetailAccount, r.Detail)
-	}
-	if r.Text == "" {
-		r.Text = wire.TextAuthorizationViolation
-	}
+	p.Denied("RJ-F004", &r)
 	p.CloseErr(r.Text, r.Reason)
 	return link.ErrClosed
 }

@@ -5,6 +5,7 @@ import (
 
 	"ramjet/engine"
 	"ramjet/engine/account"
+	"ramjet/engine/auth"
 	"ramjet/engine/netio"
 	"ramjet/proto/wire"
 )
@@ -32,6 +33,25 @@ func (c *Conn) CloseErr(text string, r netio.Reason) {
 	c.state = closing
 	c.flags.Or(flagClosed)
 	c.nc.CloseAfterFlush(r)
+}
+
+// Denied completes r, which does not let c in, with what is said in general, logs it under id, and tells the listeners of events. The caller
+// closes with r.Text and r.Reason in the way of its protocol. Loop.
+func (c *Conn) Denied(id string, r *auth.Result) {
+	if r.Log == "" {
+		r.Log = "authentication error"
+	}
+	if r.Reason == netio.ReasonUnknown {
+		r.Reason = netio.ReasonAuthFailure
+	}
+	if r.Text == "" {
+		r.Text = wire.TextAuthorizationViolation
+	}
+	c.Logf(engine.Error, id, "%s", r.Log)
+	c.env.Events.AuthFailed(c, r.Reason)
+	if r.DetailAccount != nil {
+		c.env.Events.Denied(c, r.DetailAccount, r.Detail)
+	}
 }
 
 // Kill closes as soon as possible, dropping what is queued. Any goroutine.

@@ -130,20 +130,10 @@ func (c *Client) armExpiry(u *auth.User) {
 
 // deny closes a client that is not let in.
 func (c *Client) deny(r auth.Result) {
-	if r.Log == "" {
-		r.Log = "authentication error"
-	}
-	if r.Reason == netio.ReasonUnknown {
-		r.Reason = netio.ReasonAuthFailure
-	}
 	if c.User() == nil && c.req.Connect.User != "" {
 		c.SetIdentity(&link.Identity{ClientID: link.Quote(c.id), Tried: link.Quote(c.req.Connect.User)})
 	}
-	c.Logf(engine.Error, "RJ-Q009", "%s", r.Log)
-	c.svc.link.Events.AuthFailed(&c.Conn, r.Reason)
-	if r.DetailAccount != nil {
-		c.svc.link.Events.Denied(&c.Conn, r.DetailAccount, r.Detail)
-	}
+	c.Denied("RJ-Q009", &r)
 	c.sendConnAck(mqtt.NotAuthorized, false)
 	c.CloseErr("", r.Reason)
 }
