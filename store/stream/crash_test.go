@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -724,4 +725,27 @@ func FuzzFooter(f *testing.F) {
 			t.Fatalf("%+v %+v", s, d)
 		}
 	})
+}
+
+// TestChunkDamage: no bit of a chunk can change, and none of another store is taken, before it is decoded.
+func TestChunkDamage(t *testing.T) {
+	for _, cipher := range []crypt.Cipher{crypt.NoCipher, crypt.AES} {
+		codec := codecFor(t, cipher, inline(vfs.NewMem(), 1))
+		b := appendChunk(nil, codec, 7, 9, 300, bytes.Repeat([]byte("records "), 40))
+		if c, n := parseChunk(append(bytes.Clone(b), 1, 2, 3), 9); n != len(b) || c.off != 300 || c.n != 320 || int(c.stored) != len(b)-chunkLen {
+			t.Fatalf("%+v, %d of %d", c, n, len(b))
+		}
+		if _, n := parseChunk(b, 10); n != 0 {
+			t.Error("a chunk of another store is taken")
+		}
+		for i := range b {
+			for bit := range 8 {
+				b[i] ^= 1 << bit
+				if c, n := parseChunk(b, 9); n != 0 {
+					t.Errorf("cipher %v: bit %d of byte %d: %+v", cipher, bit, i, c)
+				}
+				b[i] ^= 1 << bit
+			}
+		}
+	}
 }
