@@ -449,8 +449,14 @@ func TestInterest(t *testing.T) {
 	g.floor, r.log.cold = 2, true // nobody else wants it: no look at the message is needed
 	r.m.Released(2, 2, nil, &r.out)
 	r.want(r.seqs(), "4:b.2 5:a.3")
-	r.m.Sweep(&r.out) // leaves a work queue alone
+	r.log.cold = false
+	r.m.Released(5, 5, nil, &r.out) // who wants it stands before it
 	r.want(r.seqs(), "4:b.2 5:a.3")
+	h.floor = 5
+	r.m.Released(5, 5, nil, &r.out) // and on it; the other one only may want it
+	r.want(r.seqs(), "4:b.2")
+	r.m.Sweep(&r.out) // leaves a work queue alone
+	r.want(r.seqs(), "4:b.2")
 }
 
 // configure puts a changed configuration in force.
