@@ -211,6 +211,33 @@ func TestFilesGrowAsTheyAreFilled(t *testing.T) {
 	}
 }
 
+// TestMarkDamage: a mark with any bit changed, or of another file, says nothing.
+func TestMarkDamage(t *testing.T) {
+	f := file{number: 5, salt: 9, start: 1000, size: 1 << 20, high: 5000, low: 3000}
+	b := make([]byte, markLen)
+	putMark(b, &f)
+	read := func(salt, number uint64) (high, low Pos) {
+		x := file{number: number, salt: salt, start: f.start, size: f.size}
+		parseMark(b, &x)
+		return x.high, x.low
+	}
+	if high, low := read(f.salt, f.number); high != f.high || low != f.low {
+		t.Fatal(high, low)
+	}
+	for _, other := range [][2]uint64{{f.salt + 1, f.number}, {f.salt, f.number + 1}} {
+		if high, low := read(other[0], other[1]); high != 0 || low != 0 {
+			t.Errorf("of another file: %d %d", high, low)
+		}
+	}
+	for i := range 8 * len(b) {
+		b[i/8] ^= 1 << (i % 8)
+		if high, low := read(f.salt, f.number); high != 0 || low != 0 {
+			t.Errorf("bit %d: %d %d", i, high, low)
+		}
+		b[i/8] ^= 1 << (i % 8)
+	}
+}
+
 func FuzzMark(f *testing.F) {
 	m := &file{number: 5, salt: 9, start: 1000, size: 1 << 20, high: 5000, low: 3000}
 	b := make([]byte, markLen)
