@@ -42,7 +42,7 @@ func jsDir(o *config.Options) (dir string, temporary bool) {
 func (s *Server) jsOptions(o *config.Options, dir string) host.Options {
 	j := o.JetStream
 	h := host.Options{
-		Dir: dir, Shards: jsShards(), InboxSize: j.MaxBufferedMsgs, InboxBytes: j.MaxBufferedSize,
+		Dir: dir, Shards: jsShards(), InboxSize: j.MaxBufferedMsgs, InboxBytes: j.MaxBufferedSize, PoolBytes: poolBytes(),
 		Domain: j.Domain, ServerName: s.Name(), ServerID: s.id, Version: NATSVersion, Pending: int(o.MaxPending),
 		MaxMemory: j.MaxMemory, MaxStore: j.MaxStore,
 	}
@@ -70,7 +70,20 @@ func (s *Server) jsOptions(o *config.Options, dir string) host.Options {
 
 // memoryLimit is three quarters of what the process may use.
 func memoryLimit() int64 {
-	total := int64(0)
+	if total := totalMemory(); total > 0 {
+		return total / 4 * 3
+	}
+	return unknownMemory
+}
+
+// poolBytes is what a shard may keep of the memory of streams that shrank or are gone: new pages cost more than all the rest of storing a message in
+// memory. All shards together a thirty-second of what the process may use.
+func poolBytes() int64 {
+	return min(max(totalMemory()/32/int64(jsShards()), 16<<20), 256<<20)
+}
+
+// totalMemory is what the process may use in bytes, 0 if that is not known.
+func totalMemory() (total int64) {
 	var si unix.Sysinfo_t
 	if unix.Sysinfo(&si) == nil {
 		total = int64(si.Totalram) * int64(si.Unit)
@@ -78,10 +91,7 @@ func memoryLimit() int64 {
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 && (total == 0 || limit < total) {
 		total = limit
 	}
-	if total == 0 {
-		return unknownMemory
-	}
-	return total / 4 * 3
+	return total
 }
 
 // diskLimit is three quarters of what is free or already taken by the store.

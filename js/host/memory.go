@@ -6,7 +6,6 @@ import "time"
 // written lately, for readers. What nobody needed for ageEvery is let go.
 const (
 	ageEvery   = 5 * time.Second
-	poolBytes  = 64 << 20  // of free frames
 	cacheBytes = 64 << 20  // of written frames of all streams that are in use
 	cacheLeast = 256 << 10 // of one stream
 	cacheMost  = 2 << 20

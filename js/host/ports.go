@@ -105,6 +105,7 @@ type Options struct {
 	Shards        int           // default 1
 	InboxSize     int           // messages waiting for a shard; default 100,000
 	InboxBytes    int64         // and their bytes; default 128 MiB
+	PoolBytes     int64         // of free frames that a shard keeps for a while; default 64 MiB
 	SyncInterval  time.Duration // 0: always, acknowledged means durable
 	Domain        string
 	ServerName    string
@@ -148,6 +149,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.InboxBytes == 0 {
 		o.InboxBytes = 128 << 20
+	}
+	if o.PoolBytes == 0 {
+		o.PoolBytes = 64 << 20
 	}
 	if o.CheckpointAt == 0 {
 		o.CheckpointAt = 32 << 20

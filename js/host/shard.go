@@ -56,7 +56,7 @@ type Shard struct {
 
 func newShard(h *Host, id int) *Shard {
 	s := &Shard{h: h, id: id, bus: h.env.Bus(id), wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
-		stores: map[*stream.Store]*Stream{}, pool: msgtab.NewPool(poolBytes), rand: h.env.Rand.Fork()}
+		stores: map[*stream.Store]*Stream{}, pool: msgtab.NewPool(int(h.o.PoolBytes)), rand: h.env.Rand.Fork()}
 	s.now = h.env.Clock.Now().UnixNano()
 	s.wheel = wheel.New(resolution, s.now)
 	s.advise = advisory.NewBuilder(h.o.Domain, h.env.Rand.Fork())
