@@ -110,6 +110,9 @@ func (c *Conn) violation(what string) error {
 
 // OnPeerClose implements link.Protocol.
 func (c *Conn) OnPeerClose(r netio.Reason) {
+	if err := c.Net().Err(); r == netio.ReasonTLSHandshake && err != nil {
+		c.Logf(engine.Error, "RJ-G018", "TLS gateway handshake error: %v", err)
+	}
 	c.svc.remove(c)
 	c.stopFeeds()
 	c.dropInterest()

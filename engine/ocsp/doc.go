@@ -1,13 +1,14 @@
 // Package ocsp obtains, judges and keeps the status of certificates (RFC 6960): the server's own, which it
-// staples into handshakes, and those of clients that present a certificate.
+// staples into handshakes, and those of peers that present a certificate.
 //
-// A handshake, with what is configured for its listener (Listener.Wrap):
+// A handshake, with what is configured for its TLS block (Listener):
 //
 //  1. the ClientHello arrives; the certificates get the staples that are known (staple.go). Only when
 //     a staple has run out does the handshake wait for a new one, a short time;
 //  2. the client's chain was verified by crypto/tls: each link that names a responder is looked up in the
 //     cache (cache.go), else its CA is asked (peer.go, responder.go), once for all who wait for it;
-//  3. a bad link rejects the chain, no good chain rejects the client.
+//     Routes and gateways that staple look at the staple of the peer instead (peerstaple.go), at both ends;
+//  3. a bad link rejects the chain, no good chain rejects the peer.
 //
 // Staples are renewed in the background at half of the time they have left (staple.go); the cache is saved
 // at intervals (cache.go).

@@ -2,7 +2,6 @@ package ocsp
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -117,20 +116,6 @@ func (v *Verifier) Client(chains [][]*x509.Certificate, idle func(func())) error
 // Server is Client for the server that we connected to.
 func (v *Verifier) Server(chains [][]*x509.Certificate, idle func(func())) error {
 	return v.peer("server", errServerRejected, chains, idle)
-}
-
-// WrapClient returns base with the verification of servers that are connected to. It waits on the goroutine of the handshake.
-func (v *Verifier) WrapClient(base *tls.Config) *tls.Config {
-	c := base.Clone()
-	c.VerifyConnection = func(state tls.ConnectionState) error {
-		if base.VerifyConnection != nil {
-			if err := base.VerifyConnection(state); err != nil {
-				return err
-			}
-		}
-		return v.Server(state.VerifiedChains, func(f func()) { f() })
-	}
-	return c
 }
 
 func (v *Verifier) peer(what string, rejected error, chains [][]*x509.Certificate, idle func(func())) error {

@@ -34,7 +34,7 @@ var errNoStaple = errors.New("no valid OCSP staple for the certificate")
 
 // StaplerConfig is what a Stapler works for and with.
 type StaplerConfig struct {
-	Kind     string // of connections, as in log lines: "Client"
+	Kind     string // of connections, as in log lines: "Client", "Router", "Gateway"
 	CertFile string // for log lines
 	Cert     tls.Certificate
 	Issuer   *x509.Certificate
@@ -77,6 +77,9 @@ func NewStapler(cfg StaplerConfig) *Stapler {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
+
+// Kind is the kind of connections that the certificate is for.
+func (s *Stapler) Kind() string { return s.cfg.Kind }
 
 // Obtain gets the first staple: that of a stapler before it for the same certificate, that of the disk, or
 // one of the CA. It may wait for the CA. The error is that of nats-server: there is none, or the

@@ -15,31 +15,25 @@ import (
 	"ramjet/proto/sysapi"
 )
 
-// ocspKind is the kind of connection in log lines and events of client and websocket listeners.
-const ocspKind = "Client"
+// Kinds of connections in log lines and events.
+const (
+	ocspClient  = "Client" // websocket and MQTT, too
+	ocspRouter  = "Router"
+	ocspGateway = "Gateway"
+	ocspLeaf    = "Leafnode"
+)
 
 // ocspSet is what one configuration needs for the status of certificates. Immutable.
 type ocspSet struct {
-	tls, ws, mqtt *ocsp.Listener // nil = the listener has no TLS
-	gateway, leaf *ocsp.Listener
-	cache         *ocsp.Cache                 // nil = none
-	verifies      bool                        // some listener verifies its clients
-	plain         map[*tls.Config]*tls.Config // by the configuration in use, what it was made of
-}
-
-// listeners lists those that have TLS.
-func (t *ocspSet) listeners() (list []*ocsp.Listener) {
-	for _, l := range []*ocsp.Listener{t.tls, t.ws, t.mqtt, t.gateway, t.leaf} {
-		if l != nil {
-			list = append(list, l)
-		}
-	}
-	return list
+	blocks   []*ocsp.Listener            // one for each TLS block, no order
+	cache    *ocsp.Cache                 // nil = none
+	verifies bool                        // some block verifies its peers
+	plain    map[*tls.Config]*tls.Config // by the configuration in use, what it was made of
 }
 
 // each calls f for every stapler.
 func (t *ocspSet) each(f func(*ocsp.Stapler)) {
-	for _, l := range t.listeners() {
+	for _, l := range t.blocks {
 		for _, s := range l.Staplers {
 			if s != nil {
 				f(s)
@@ -82,7 +76,7 @@ func (s *Server) prepareOCSP(next *config.Options) (commit func(), err error) {
 func (s *Server) runOCSP(set *ocspSet) {
 	old := s.ocsp.Swap(set)
 	set.each(func(st *ocsp.Stapler) {
-		s.log.Logf(engine.Info, "", "OCSP Stapling enabled for %s connections", ocspKind)
+		s.log.Logf(engine.Info, "", "OCSP Stapling enabled for %s connections", st.Kind())
 		st.Start()
 	})
 	if set.verifies && (old == nil || !old.verifies || old.cache != set.cache) {
@@ -104,70 +98,45 @@ func (s *Server) stopOCSP() {
 // service at a reload, nil at start.
 func (s *Server) buildOCSP(o *config.Options, old *ocspSet) (*ocspSet, error) {
 	b := &ocspBuild{s: s, o: o, old: old, set: &ocspSet{plain: map[*tls.Config]*tls.Config{}}}
-	blocks := []*config.TLSOptions{o.TLS}
-	if o.Websocket != nil {
-		blocks = append(blocks, o.Websocket.TLS)
-	}
-	if o.MQTT != nil {
-		blocks = append(blocks, o.MQTT.TLS)
-	}
-	if o.Gateway != nil {
-		blocks = append(blocks, o.Gateway.TLS)
-	}
-	if o.Leafnodes != nil {
-		blocks = append(blocks, o.Leafnodes.TLS)
-		for _, r := range o.Leafnodes.Remotes {
-			blocks = append(blocks, r.TLS)
-		}
-	}
-	for _, t := range blocks {
-		b.set.verifies = b.set.verifies || t != nil && ocsp.ParsePeer(t.OCSPPeer) != nil
-	}
-	if b.set.verifies {
-		b.set.cache = ocsp.NewCache(o.OCSPCache, diskFiles{}, s.clk, s.log)
-		if old != nil && old.verifies && reflect.DeepEqual(s.opts.Load().OCSPCache, o.OCSPCache) {
-			b.set.cache = old.cache
-		}
-	}
-	var err error
-	if b.set.tls, o.TLS, err = b.listener(o.TLS); err != nil {
-		return nil, err
-	}
+	o.TLS = b.listener(ocspClient, o.TLS)
 	if o.Websocket != nil {
 		w := *o.Websocket
-		if b.set.ws, w.TLS, err = b.listener(w.TLS); err != nil {
-			return nil, err
-		}
+		w.TLS = b.listener(ocspClient, w.TLS)
 		o.Websocket = &w
 	}
 	if o.MQTT != nil {
 		q := *o.MQTT
-		if b.set.mqtt, q.TLS, err = b.listener(q.TLS); err != nil {
-			return nil, err
-		}
+		q.TLS = b.listener(ocspClient, q.TLS)
 		o.MQTT = &q
+	}
+	if o.Cluster != nil {
+		c := *o.Cluster
+		c.TLS = b.listener(ocspRouter, c.TLS)
+		o.Cluster = &c
 	}
 	if o.Gateway != nil {
 		g := *o.Gateway
-		if b.set.gateway, g.TLS, err = b.listener(g.TLS); err != nil {
-			return nil, err
+		g.TLS = b.listener(ocspGateway, g.TLS)
+		g.Gateways = slices.Clone(g.Gateways)
+		for i, r := range g.Gateways {
+			c := *r
+			c.TLS = b.remote(ocspGateway, c.TLS)
+			g.Gateways[i] = &c
 		}
 		o.Gateway = &g
 	}
 	if o.Leafnodes != nil {
 		n := *o.Leafnodes
-		if b.set.leaf, n.TLS, err = b.listener(n.TLS); err != nil {
-			return nil, err
-		}
+		n.TLS = b.listener(ocspLeaf, n.TLS)
 		n.Remotes = slices.Clone(n.Remotes)
 		for i, r := range n.Remotes {
 			c := *r
-			c.TLS = b.remote(c.TLS)
+			c.TLS = b.remote(ocspLeaf, c.TLS)
 			n.Remotes[i] = &c
 		}
 		o.Leafnodes = &n
 	}
-	return b.set, nil
+	return b.set, b.err
 }
 
 // ocspBuild is a set in the making.
@@ -175,28 +144,48 @@ type ocspBuild struct {
 	s        *Server
 	o        *config.Options
 	set, old *ocspSet // old: nil at start
+	err      error    // the first one
 }
 
-// listener builds one listener's part of the set and the TLS block that uses it.
-func (b *ocspBuild) listener(t *config.TLSOptions) (*ocsp.Listener, *config.TLSOptions, error) {
-	if t == nil || t.Config == nil {
-		return nil, t, nil
+// listener returns the TLS block of a listener as it uses the set: staples, and what is required of peers.
+// Servers of a cluster, and of clusters that are joined, also connect with it.
+func (b *ocspBuild) listener(kind string, t *config.TLSOptions) *config.TLSOptions {
+	if kind == ocspRouter || kind == ocspGateway {
+		return b.block(kind, t, (*ocsp.Listener).WrapBoth)
+	}
+	return b.block(kind, t, (*ocsp.Listener).Wrap)
+}
+
+// remote returns the TLS block for connections that are made with t, as it uses the set.
+func (b *ocspBuild) remote(kind string, t *config.TLSOptions) *config.TLSOptions {
+	return b.block(kind, t, func(l *ocsp.Listener, base *tls.Config) (*tls.Config, error) { return l.WrapDialer(base), nil })
+}
+
+func (b *ocspBuild) block(kind string, t *config.TLSOptions, wrap func(*ocsp.Listener, *tls.Config) (*tls.Config, error)) *config.TLSOptions {
+	if t == nil || t.Config == nil || b.err != nil {
+		return t
 	}
 	t, base := b.unwrap(t)
-	l := &ocsp.Listener{Verifier: b.verifier(t)}
+	l := &ocsp.Listener{Verifier: b.verifier(kind, t)}
 	var err error
-	if l.Staplers, err = b.staplers(t); err != nil {
-		var bad *ocsp.BadStatusError
-		if b.old == nil || errors.As(err, &bad) {
-			return nil, nil, err
+	if kind != ocspLeaf { // leafnodes do not staple
+		if l.Staplers, err = b.staplers(kind, t); err != nil {
+			var bad *ocsp.BadStatusError
+			if b.old == nil || errors.As(err, &bad) {
+				b.err = err
+				return t
+			}
+			b.s.log.Logf(engine.Warn, "RJ-S050", "Can't restart OCSP features: %v", err)
 		}
-		b.s.log.Logf(engine.Warn, "RJ-S050", "Can't restart OCSP features: %v", err)
 	}
-	if t.Config, err = l.Wrap(base); err != nil {
-		return nil, nil, err
+	if (kind == ocspRouter || kind == ocspGateway) && (l.Stapled() || err != nil) {
+		l.Peers = &ocsp.PeerStaples{Kind: kind, Clock: b.s.clk}
 	}
-	b.set.plain[t.Config] = base
-	return l, t, nil
+	b.set.blocks = append(b.set.blocks, l)
+	if t.Config, b.err = wrap(l, base); b.err == nil {
+		b.set.plain[t.Config] = base
+	}
+	return t
 }
 
 // unwrap returns a copy of t as it was before it was made to use a set, and its configuration.
@@ -209,33 +198,28 @@ func (b *ocspBuild) unwrap(t *config.TLSOptions) (*config.TLSOptions, *tls.Confi
 }
 
 // verifier returns what judges the peers of t, nil when nobody does.
-func (b *ocspBuild) verifier(t *config.TLSOptions) *ocsp.Verifier {
+func (b *ocspBuild) verifier(kind string, t *config.TLSOptions) *ocsp.Verifier {
 	peer := ocsp.ParsePeer(t.OCSPPeer)
 	if peer == nil {
 		return nil
 	}
-	return ocsp.NewVerifier(ocsp.VerifierConfig{Kind: ocspKind, Peer: *peer, Cache: b.set.cache,
-		Responders: b.s.responders, Clock: b.s.clk, Logger: b.s.log, Events: b.s.ocspEvents})
-}
-
-// remote returns the TLS block for connections that are made with t: with the verification of the server, if t asks for it.
-func (b *ocspBuild) remote(t *config.TLSOptions) *config.TLSOptions {
-	if t == nil || t.Config == nil {
-		return t
+	s := b.s
+	if !b.set.verifies {
+		b.set.verifies = true
+		b.set.cache = ocsp.NewCache(b.o.OCSPCache, diskFiles{}, s.clk, s.log)
+		if b.old != nil && b.old.verifies && reflect.DeepEqual(s.opts.Load().OCSPCache, b.o.OCSPCache) {
+			b.set.cache = b.old.cache
+		}
 	}
-	t, base := b.unwrap(t)
-	if v := b.verifier(t); v != nil {
-		t.Config = v.WrapClient(base)
-		b.set.plain[t.Config] = base
-	}
-	return t
+	return ocsp.NewVerifier(ocsp.VerifierConfig{Kind: kind, Peer: *peer, Cache: b.set.cache,
+		Responders: s.responders, Clock: s.clk, Logger: s.log, Events: s.ocspEvents})
 }
 
 // staplers gets the first staple for each certificate of t that needs one. Staplers come also with an error:
 // they go on trying.
-func (b *ocspBuild) staplers(t *config.TLSOptions) ([]*ocsp.Stapler, error) {
+func (b *ocspBuild) staplers(kind string, t *config.TLSOptions) ([]*ocsp.Stapler, error) {
 	s := b.s
-	list, err := ocsp.Staplers(b.o.OCSP, t, ocsp.StaplerConfig{Kind: ocspKind, StoreDir: b.o.StoreDir,
+	list, err := ocsp.Staplers(b.o.OCSP, t, ocsp.StaplerConfig{Kind: kind, StoreDir: b.o.StoreDir,
 		Responders: s.responders, Files: diskFiles{}, Clock: s.clk, Logger: s.log,
 		OnBad: func() { s.stopOnce.Do(func() { s.ctl.post(s.stop) }) }})
 	var before []*ocsp.Stapler
