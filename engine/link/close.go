@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"strings"
 
 	"ramjet/engine"
@@ -8,6 +9,7 @@ import (
 	"ramjet/engine/auth"
 	"ramjet/engine/netio"
 	"ramjet/proto/wire"
+	"ramjet/proto/ws"
 )
 
 // SendErr queues -ERR 'text'; the connection stays. A protocol of packets has no such thing. Loop.
@@ -113,6 +115,9 @@ func (c *Conn) OnClose(_ *netio.Conn, r netio.Reason) {
 	}
 	c.replies.Store(nil)
 	c.routed.Store(nil)
+	if bad := (*ws.Error)(nil); r == netio.ReasonReadError && errors.As(c.nc.Err(), &bad) {
+		c.Logf(engine.Error, "RJ-L003", "read error: %v", bad)
+	}
 	if c.kind == engine.Client {
 		c.Logf(engine.Debug, "", "%s connection closed: %s", c.kind, r)
 	} else {

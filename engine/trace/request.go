@@ -20,7 +20,7 @@ type request struct {
 }
 
 // Wants reports whether the header of a message may ask for a trace. external says that the account traces what a traceparent asks
-// for. No allocation.
+// for; where it does not, a header that forbids tracing is still looked at, to be logged and passed on as forbidden. No allocation.
 func Wants(hdr []byte, external bool) bool {
 	if len(hdr) == 0 {
 		return false
@@ -28,7 +28,7 @@ func Wants(hdr []byte, external bool) bool {
 	if header.Has(hdr, header.TraceDest) {
 		return true
 	}
-	if !external {
+	if !external && !header.Has(hdr, header.TraceOrigin) {
 		return false
 	}
 	for k := range header.All(hdr) {

@@ -73,6 +73,8 @@ func TestWants(t *testing.T) {
 		{block("Nats-Trace-Dest", "x"), true, true},
 		{block("nats-trace-dest", "x"), false, false},
 		{block("TraceParent", parentOn), false, true},
+		{block("TraceParent", parentOn, "Nats-Trace-Origin-Account", "B"), true, true},
+		{block("Nats-Trace-Origin-Account", "B"), false, false},
 		{block("A", "traceparent"), false, false},
 	} {
 		if got := [2]bool{Wants([]byte(c.hdr), false), Wants([]byte(c.hdr), true)}; got != [2]bool{c.plain, c.external} {
