@@ -54,7 +54,8 @@ func (l *Log) Step() bool {
 const (
 	inlineMost = 64 << 10               // what TryWrite writes at most, in bytes
 	slowWrite  = 500 * time.Microsecond // a write to the page cache that took longer was held up
-	calmAfter  = 20                     // times what it took: who writes only while Calm is held up for a twentieth of the time at most
+	calmShare  = 20                     // who writes only while Calm is held up for a twentieth of the time at most
+	calmBurst  = 20 * time.Millisecond  // and for so long before it counts: a write may only have lost its processor
 )
 
 // TryWrite hands what was appended to the operating system on the goroutine of the caller, if that is little, nobody waits for the disk
@@ -73,13 +74,15 @@ func (l *Log) TryWrite() bool {
 	done := l.commitTurn(true)
 	end := l.o.Clock.Now()
 	if took := end.Sub(start); took > slowWrite {
-		l.calmAt.Store(end.Add(calmAfter * took).UnixNano())
+		l.calmAt.Store(max(l.calmAt.Load(), end.UnixNano()) + int64(calmShare*took))
 	}
 	return done
 }
 
-// Calm reports that no TryWrite was held up lately. Any goroutine.
-func (l *Log) Calm() bool { return l.o.Clock.Now().UnixNano() >= l.calmAt.Load() }
+// Calm reports that TryWrite was not held up much lately. Any goroutine.
+func (l *Log) Calm() bool {
+	return l.o.Clock.Now().UnixNano() >= l.calmAt.Load()-int64(calmShare*calmBurst)
+}
 
 // light reports that the open batch can be written at once.
 func (l *Log) light() bool {

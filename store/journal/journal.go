@@ -132,7 +132,7 @@ type Log struct {
 	behind     behind
 	writeErr   error         // of TryWrite: the committer makes it good
 	late       []waiter      // of that batch
-	calmAt     atomic.Int64  // unix ns, see Calm
+	calmAt     atomic.Int64  // unix ns, when what TryWrite was held up is made up for
 	iov        [][]byte      // scratch
 	oldestSaid atomic.Uint64 // oldest live file as the newest durable file header says
 	syncDue    atomic.Bool   // the background timer asks for a sync
