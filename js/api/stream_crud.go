@@ -79,18 +79,18 @@ func (c *call) streamCreate() (any, *jsapi.Error) {
 		return nil, err
 	}
 	end := func() (any, *jsapi.Error) {
-		if wait != nil {
-			if err := wait(); err != nil {
-				return nil, err
-			}
-		}
 		c.adviseStream(advisory.StreamCreated, cfg.Name)
 		return c.created(s)
 	}
 	if wait == nil {
 		return end()
 	}
-	c.rest = end
+	c.rest = func() (any, *jsapi.Error) {
+		if err := wait(); err != nil {
+			return nil, err
+		}
+		return end()
+	}
 	return nil, nil
 }
 

@@ -159,11 +159,7 @@ func (a *Account) Problems() map[string]string {
 // Each implements api.Account.
 func (a *Account) Each(fn func(*jsapi.StreamConfig) bool) {
 	a.mu.RLock()
-	failed := len(a.failed) > 0
-	var making []*Stream
-	for _, s := range a.making {
-		making = append(making, s)
-	}
+	making, failed := slices.Collect(maps.Values(a.making)), slices.Sorted(maps.Keys(a.failed))
 	a.mu.RUnlock()
 	for _, l := range [][]*Stream{making, a.list()} {
 		for _, s := range l {
@@ -172,16 +168,7 @@ func (a *Account) Each(fn func(*jsapi.StreamConfig) bool) {
 			}
 		}
 	}
-	if failed {
-		a.eachFailed(fn)
-	}
-}
-
-func (a *Account) eachFailed(fn func(*jsapi.StreamConfig) bool) {
-	a.mu.RLock()
-	names := slices.Sorted(maps.Keys(a.failed))
-	a.mu.RUnlock()
-	for _, n := range names {
+	for _, n := range failed {
 		if !fn((&failedStream{a: a, name: n}).Config()) {
 			return
 		}
